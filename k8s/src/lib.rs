@@ -1,0 +1,1 @@
+//! Finds pods and deploys the agent beside them.
