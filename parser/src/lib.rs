@@ -1,1 +1,19 @@
-//! Lines of the BCC tools to typed records.
+//! From a line of a BCC tool to a typed record, and from a record to the wire and back.
+//!
+//! ```text
+//! line ─▶ Parser (the tool's own header decides the columns) ─▶ Record
+//! Record ─▶ wire::Envelope (who, where, when) ─▶ JSON on a wire::Subject ─▶ Envelope
+//! ```
+//!
+//! No I/O, no async, no `unsafe`.
+
+#![forbid(unsafe_code)]
+
+mod probe;
+pub mod record;
+mod text;
+pub mod wire;
+
+pub use probe::{Probe, UnknownProbe};
+pub use record::{Clock, Record};
+pub use text::Text;

@@ -1,0 +1,14 @@
+//! The wire contract, version 1: JSON objects on NATS subjects, made to be read by anybody.
+
+mod decode;
+mod envelope;
+mod status;
+mod subject;
+
+pub use decode::{DecodeError, MAX_PAYLOAD};
+pub use envelope::{By, Envelope};
+pub use status::{Ledger, State, Status};
+pub use subject::{StatusSubject, Subject, SubjectError, decode_token, encode_token};
+
+/// The version of the contract. A reader refuses any other; a writer may add members within one.
+pub const VERSION: u32 = 1;

@@ -1,0 +1,207 @@
+//! Reading a record that anybody may have sent.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{By, Envelope, VERSION};
+use crate::{Clock, Probe, Record, Text};
+
+/// Longest payload that is looked at, in bytes: the default `max_payload` of a NATS server.
+pub const MAX_PAYLOAD: usize = 1 << 20;
+
+/// Why a payload is no record.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Longer than [`MAX_PAYLOAD`].
+    #[error("{0} bytes are more than a record may have ({MAX_PAYLOAD})")]
+    TooLong(usize),
+    /// No JSON object with the members of every record.
+    #[error("no record: {0}")]
+    NotARecord(serde_json::Error),
+    /// Another version of the contract.
+    #[error("version {0} of the wire contract; this program reads version {VERSION}")]
+    Version(u32),
+    /// The columns of its probe are missing or of another type.
+    #[error("no {probe} record: {error}")]
+    Columns {
+        /// The probe that the payload names.
+        probe: Probe,
+        /// What is wrong.
+        error: serde_json::Error,
+    },
+    /// The member `hex` does not give the bytes of a text of this record.
+    #[error("member `hex`: `{0}` is no text of this record in hexadecimal")]
+    Hex(String),
+}
+
+/// What every record has, whatever its probe.
+#[derive(Deserialize)]
+struct Head<'a> {
+    v: u32,
+    #[serde(borrow)]
+    session: Cow<'a, str>,
+    seq: u64,
+    #[serde(borrow)]
+    time: Cow<'a, str>,
+    #[serde(borrow)]
+    node: Cow<'a, str>,
+    #[serde(borrow)]
+    namespace: Cow<'a, str>,
+    #[serde(borrow)]
+    pod: Cow<'a, str>,
+    #[serde(borrow)]
+    container: Cow<'a, str>,
+    probe: Probe,
+    sys_time: Clock,
+    #[serde(default)]
+    pid_ns: Option<u32>,
+    by: By,
+    raw: Text,
+    #[serde(default)]
+    hex: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    v: u32,
+}
+
+pub(super) fn envelope(payload: &[u8]) -> Result<Envelope<'static>, DecodeError> {
+    if payload.len() > MAX_PAYLOAD {
+        return Err(DecodeError::TooLong(payload.len()));
+    }
+    // A later version may change any other member, so its number is looked at before they are.
+    let head: Head<'_> = serde_json::from_slice(payload).map_err(|error| {
+        match serde_json::from_slice::<Version>(payload) {
+            Ok(Version { v }) if v != VERSION => DecodeError::Version(v),
+            _ => DecodeError::NotARecord(error),
+        }
+    })?;
+    if head.v != VERSION {
+        return Err(DecodeError::Version(head.v));
+    }
+    let mut envelope = Envelope {
+        session: Cow::Owned(head.session.into_owned()),
+        seq: head.seq,
+        time: Cow::Owned(head.time.into_owned()),
+        node: Cow::Owned(head.node.into_owned()),
+        namespace: Cow::Owned(head.namespace.into_owned()),
+        pod: Cow::Owned(head.pod.into_owned()),
+        container: Cow::Owned(head.container.into_owned()),
+        sys_time: head.sys_time,
+        record: record(head.probe, payload)?,
+        pid_ns: head.pid_ns,
+        by: head.by,
+        raw: head.raw,
+    };
+    restore_bytes(&mut envelope, head.hex)?;
+    Ok(envelope)
+}
+
+/// Reads the columns from the same object; serde skips the members that the head has taken.
+/// Two passes cost less than a flattened member, which would buffer every value.
+fn record(probe: Probe, payload: &[u8]) -> Result<Record, DecodeError> {
+    fn columns<T: DeserializeOwned>(probe: Probe, payload: &[u8]) -> Result<T, DecodeError> {
+        serde_json::from_slice(payload).map_err(|error| DecodeError::Columns { probe, error })
+    }
+    Ok(match probe {
+        Probe::Tcptracer => Record::Tcptracer(columns(probe, payload)?),
+        Probe::Tcpconnect => Record::Tcpconnect(columns(probe, payload)?),
+        Probe::Tcpaccept => Record::Tcpaccept(columns(probe, payload)?),
+        Probe::Tcplife => Record::Tcplife(columns(probe, payload)?),
+        Probe::Execsnoop => Record::Execsnoop(columns(probe, payload)?),
+        Probe::Biosnoop => Record::Biosnoop(columns(probe, payload)?),
+        Probe::Cachetop => Record::Cachetop(columns(probe, payload)?),
+        Probe::Cachestat => Record::Cachestat(columns(probe, payload)?),
+    })
+}
+
+fn restore_bytes(
+    envelope: &mut Envelope<'_>,
+    mut hex: BTreeMap<String, String>,
+) -> Result<(), DecodeError> {
+    if hex.is_empty() {
+        return Ok(());
+    }
+    let mut bad = None;
+    let mut restore = |name: &'static str, text: &mut Text| {
+        if let Some(digits) = hex.remove(name) {
+            match from_hex(&digits) {
+                // The string beside it must be the same text, or two readers would see two.
+                Some(bytes) if Text::from(&*bytes).to_str_lossy() == text.to_str_lossy() => {
+                    *text = bytes.into();
+                }
+                _ => bad = Some(name.to_owned()),
+            }
+        }
+    };
+    envelope.record.texts_mut(&mut restore);
+    restore("raw", &mut envelope.raw);
+    match bad.or_else(|| hex.into_keys().next()) {
+        Some(name) => Err(DecodeError::Hex(name)),
+        None => Ok(()),
+    }
+}
+
+fn from_hex(digits: &str) -> Option<Vec<u8>> {
+    let digits = digits.as_bytes();
+    if !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    digits
+        .chunks_exact(2)
+        .map(|pair| u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(payload: &str) -> String {
+        Envelope::decode(payload.as_bytes())
+            .unwrap_err()
+            .to_string()
+    }
+
+    const HEAD: &str = r#""session":"s","seq":1,"time":"t","node":"n","namespace":"","pod":"p","container":"c","sys_time":"00:00:00","by":"procfs","raw":"r""#;
+
+    #[test]
+    fn refuses_what_is_no_record_and_says_why() {
+        assert!(refusal("").starts_with("no record: EOF"));
+        assert!(refusal("[]").starts_with("no record: "));
+        assert!(refusal(r#"{"v":1}"#).starts_with("no record: missing field"));
+        assert_eq!(
+            refusal(r#"{"v":2,"anything":[]}"#),
+            "version 2 of the wire contract; this program reads version 1"
+        );
+        assert_eq!(
+            refusal(&format!(
+                r#"{{"v":1,{HEAD},"probe":"execsnoop","comm":"x","pid":1,"ppid":1,"ret":0}}"#
+            )),
+            "no execsnoop record: missing field `args` at line 1 column 194"
+        );
+        assert!(refusal(&" ".repeat(MAX_PAYLOAD + 1)).starts_with("1048577 bytes are more"));
+    }
+
+    #[test]
+    fn refuses_bytes_that_contradict_the_string() {
+        let record = |hex: &str| {
+            format!(
+                r#"{{"v":1,{HEAD},"probe":"execsnoop","comm":"true","pid":1,"ppid":1,"ret":0,"args":"","hex":{hex}}}"#
+            )
+        };
+        for hex in [
+            r#"{"comm":"66616c7365"}"#,
+            r#"{"comm":"7"}"#,
+            r#"{"pid":"31"}"#,
+        ] {
+            assert!(refusal(&record(hex)).starts_with("member `hex`"), "{hex}");
+        }
+        assert!(Envelope::decode(record(r#"{"comm":"74727565"}"#).as_bytes()).is_ok());
+    }
+}

@@ -1,0 +1,149 @@
+//! What an agent says of itself and of its probes.
+
+use serde::{Deserialize, Serialize};
+
+use super::VERSION;
+use super::decode::{DecodeError, MAX_PAYLOAD};
+use crate::Probe;
+
+/// Where a probe, or the agent, stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It is on its way: compiling, attaching.
+    Starting,
+    /// Its tool has attached and reports.
+    Attached,
+    /// It goes on, but something should be known.
+    Note,
+    /// It has failed and will be tried again.
+    Failed,
+    /// It has failed for good.
+    GivenUp,
+    /// Its tool has come to its own end (recorded output that was replayed).
+    Finished,
+    /// It was stopped because the session ends.
+    Stopped,
+    /// Nothing new but the ledger.
+    Report,
+}
+
+/// Where every line that a tool printed went. For each probe,
+/// `printed = outside + unattributed + unparsed + dropped + published` once its queue is empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Lines that the tool printed, banners and headers not counted.
+    pub printed: u64,
+    /// Of a process outside the target.
+    pub outside: u64,
+    /// Of a process that had gone and that nobody had seen.
+    pub unattributed: u64,
+    /// Not understood.
+    pub unparsed: u64,
+    /// Dropped because the agent's queue was full.
+    pub dropped: u64,
+    /// Handed to NATS.
+    pub published: u64,
+    /// Lost before the tool saw them: in the kernel's perf buffer.
+    pub lost_samples: u64,
+    /// Lost between the tool and the agent.
+    pub lost_in_host: u64,
+    /// How often the tool was started again.
+    pub restarts: u64,
+}
+
+/// One status message. Without `probe` it is about the agent itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the wire contract.
+    pub v: u32,
+    /// The tracing session.
+    pub session: String,
+    /// The node's name.
+    pub node: String,
+    /// When: RFC 3339, nanoseconds, UTC.
+    pub time: String,
+    /// The probe that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
+    /// Where it stands.
+    pub state: State,
+    /// What there is to say, in a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// The tool's own last words, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<String>,
+    /// The probes of the session, in the order in which they are started (agent, `starting`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe>,
+    /// Milliseconds from the tool's start to its attachment (probe, `attached`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+    /// The probe's ledger so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<Ledger>,
+}
+
+impl Status {
+    /// The message's payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and numbers go into a vector without fail")
+    }
+
+    /// Reads a payload that anybody may have sent.
+    ///
+    /// # Errors
+    /// When it is too long, no status object, or of another version.
+    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        if payload.len() > MAX_PAYLOAD {
+            return Err(DecodeError::TooLong(payload.len()));
+        }
+        let status: Self = serde_json::from_slice(payload).map_err(DecodeError::NotARecord)?;
+        if status.v != VERSION {
+            return Err(DecodeError::Version(status.v));
+        }
+        Ok(status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decodes_to_what_was_encoded() {
+        let status = Status {
+            v: VERSION,
+            session: "s".into(),
+            node: "n".into(),
+            time: "t".into(),
+            probe: Some(Probe::Biosnoop),
+            state: State::GivenUp,
+            message: "cannot attach".into(),
+            remedy: Some("use another kernel".into()),
+            said: vec!["Exception: …".into()],
+            probes: vec![],
+            took_ms: None,
+            ledger: Some(Ledger {
+                printed: 3,
+                published: 3,
+                ..Ledger::default()
+            }),
+        };
+        assert_eq!(Status::decode(&status.encode()).unwrap(), status);
+    }
+
+    #[test]
+    fn another_version_is_refused() {
+        let payload = br#"{"v":9,"session":"s","node":"n","time":"t","state":"note"}"#;
+        assert!(matches!(
+            Status::decode(payload),
+            Err(DecodeError::Version(9))
+        ));
+    }
+}
