@@ -1,0 +1,1 @@
+"""What x-agent puts between Python and an unmodified BCC tool."""
