@@ -26,6 +26,15 @@ impl Text {
         std::str::from_utf8(&self.0).is_ok()
     }
 
+    /// Keeps at most the first `len` bytes, and no broken part of a UTF-8 character.
+    pub fn truncate(&mut self, len: usize) {
+        if self.0.len() > len {
+            let continues = |byte: u8| byte & 0b1100_0000 == 0b1000_0000;
+            let start = (0..=len).rev().take(4).find(|&at| !continues(self.0[at]));
+            self.0.truncate(start.unwrap_or(len));
+        }
+    }
+
     /// The text with U+FFFD for each byte sequence that isn't UTF-8.
     #[must_use]
     pub fn to_str_lossy(&self) -> std::borrow::Cow<'_, str> {
@@ -55,5 +64,24 @@ impl Serialize for Text {
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(Self::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn truncation_leaves_no_broken_character() {
+        for (text, len, left) in
+            [("größe", 3, "gr"), ("größe", 4, "grö"), ("abc", 9, "abc"), ("abc", 0, "")]
+        {
+            let mut cut = Text::from(text);
+            cut.truncate(len);
+            assert_eq!(cut, Text::from(left), "{text} to {len}");
+        }
+        let mut stray = Text::from(vec![0x80; 9]);
+        stray.truncate(6);
+        assert_eq!(stray.as_bytes(), [0x80; 6]);
     }
 }

@@ -61,6 +61,8 @@ struct Head<'a> {
     by: By,
     raw: Text,
     #[serde(default)]
+    cut: bool,
+    #[serde(default)]
     hex: BTreeMap<String, String>,
 }
 
@@ -96,6 +98,7 @@ pub(super) fn envelope(payload: &[u8]) -> Result<Envelope<'static>, DecodeError>
         pid_ns: head.pid_ns,
         by: head.by,
         raw: head.raw,
+        cut: head.cut,
     };
     restore_bytes(&mut envelope, head.hex)?;
     Ok(envelope)

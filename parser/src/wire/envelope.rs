@@ -53,6 +53,9 @@ pub struct Envelope<'a> {
     pub by: By,
     /// The line as the tool printed it.
     pub raw: Text,
+    /// Whether the ends of `raw` and `args` were cut off, because a NATS message would not have
+    /// held them.
+    pub cut: bool,
 }
 
 /// The members in the order in which a reader wants to see them.
@@ -74,6 +77,8 @@ struct Members<'a> {
     pid_ns: Option<u32>,
     by: By,
     raw: &'a Text,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cut: bool,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     hex: BTreeMap<&'static str, String>,
 }
@@ -105,6 +110,7 @@ impl Envelope<'_> {
             pid_ns: self.pid_ns,
             by: self.by,
             raw: &self.raw,
+            cut: self.cut,
             hex,
         };
         let mut payload = Vec::with_capacity(512 + 2 * self.raw.as_bytes().len());
@@ -161,6 +167,7 @@ mod tests {
             pid_ns: Some(17),
             by: By::Kernel,
             raw: "…".into(),
+            cut: false,
         }
     }
 
