@@ -1,0 +1,52 @@
+# Everything that people and CI run. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+DEBIAN ?= 12
+export DEBIAN
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: deps ## the main job: seven BCC tools trace a sample workload, the hub shows it, half a minute long
+	cargo build --release --bins
+	tests/lab/show
+
+.PHONY: test
+test: deps ## every test: units, properties, the host, a real nats-server, the lab's kernel
+	cargo test --workspace
+	tests/python
+	$(MAKE) lab
+
+.PHONY: lab
+lab: deps ## the seven tools on a real kernel in a virtual machine; DEBIAN=13 for another release
+	tests/lab/lab test
+
+.PHONY: check
+check: deps fmt clippy doc deny forbid ## the gates: format, lints, docs, licences, forbidden words
+
+.PHONY: fmt clippy doc deny forbid
+fmt:
+	cargo fmt --all --check
+	cargo fmt --manifest-path parser/fuzz/Cargo.toml --check
+clippy:
+	cargo clippy --workspace --all-targets -- -D warnings
+doc:
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
+deny:
+	"$$(.ci/tool cargo-deny 0.20.2)" --log-level error check --config .ci/deny.toml bans licenses sources
+forbid:
+	.ci/forbid
+
+.PHONY: bench
+bench: deps ## lines/s of the parser, ns of a verdict
+	cargo bench --workspace
+
+.PHONY: fuzz
+fuzz: deps ## every fuzz target for a minute
+	parser/fuzz/run 60
+
+.PHONY: deps
+deps: ## what apt can install (the other targets do it by themselves)
+	@.ci/deps
