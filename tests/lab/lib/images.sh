@@ -1,0 +1,34 @@
+# Kernel, initramfs and root image of the selected release: made once, then found.
+
+images_build() {
+  local images work kernel
+  images=$(cache_images)
+  mkdir -p "$(cache_root)"
+  exec 8>"$(cache_root)/debian$release_number.lock"
+  flock -n 8 || { say "another lab is building Debian $release_number; waiting for it"; flock 8; }
+  if [ -d "$images" ]; then
+    exec 8>&-
+    return 0
+  fi
+  host_prepare
+  cache_sweep
+  work="$(cache_root)/.build-$$"
+  mkdir "$work"
+  # shellcheck disable=SC2064  # the folder of now, not of then
+  trap "as_root rm -rf --one-file-system '$work'" EXIT
+  say "Debian $release_number ($release_codename): fetching and unpacking packages (about a minute)"
+  root_folder "$work/root" || die "mmdebstrap could not make a $release_codename root from: $release_sources" \
+    "Is the mirror reachable? XTRACER_DEBIAN_MIRROR names another one"
+  kernel=$(root_kernel "$work/root")
+  say "kernel $kernel: initramfs"
+  cp "$work/root/boot/vmlinuz-$kernel" "$work/vmlinuz"
+  initramfs_build "$work/root" "$kernel" "$work/initramfs"
+  say "root image"
+  root_image "$work/root" "$work/root.img"
+  echo "$kernel" >"$work/kernel"
+  as_root rm -rf --one-file-system "$work/root"
+  cache_publish "$work" "$images"
+  trap - EXIT
+  exec 8>&-
+  say "built $images in $SECONDS s ($(du -sh "$images" | cut -f1))"
+}
