@@ -22,6 +22,10 @@ PORT_OWN = {4: 10, 6: 11}
 # Names that try to end a line, to look like a record, to move a cursor, to be no text at all.
 HOSTILE = [b"evil\n1 2\x1b[7m,x", b"bad\xff\xfe utf8", b"  two  words "]
 
+# Files and programs of the workloads: on a real disk, because a tmpfs has no direct I/O.
+SCRATCH = Path(os.environ.get("LAB_SCRATCH", "/var/tmp"))
+PROGRAMS = SCRATCH / "programs"
+
 PAGE = 4096
 # What goes each way over a connection, in bytes: tcplife prints whole KiB of them.
 SENT, ANSWERED = 3072, 5120
@@ -90,8 +94,7 @@ def talk_to_itself(family: int, port: int) -> None:
 
 def program(name: bytes) -> bytes:
     """A program that does nothing, of that name, in a folder of its own."""
-    folder = Path(os.environ["LAB_PROGRAMS"])
-    path = os.fsencode(folder) + b"/" + name
+    path = os.fsencode(PROGRAMS) + b"/" + name
     if not os.path.exists(path):
         shutil.copy("/bin/true", os.fsdecode(path))
     return path

@@ -13,7 +13,6 @@ from pathlib import Path
 CLONE_NEWNS = 0x00020000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
-MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 PR_SET_NAME = 15
@@ -21,8 +20,9 @@ SIOCGIFFLAGS = 0x8913
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 1
 
-# The host's /proc, seen from inside: its `self` is a process's number as the tools print it.
-HOST_PROC = "/run/host-proc"
+# The host's /proc, kept open: through it, a process inside a container still finds its number as
+# the host's tools print it.
+_HOST_PROC = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -63,16 +63,13 @@ def enter_cgroup(container_id: str) -> None:
     (group / "cgroup.procs").write_text(str(os.getpid()))
 
 
-def enter_container(container_id: str) -> int:
+def enter_container() -> int:
     """Forks the first process of a new container: own PID, mount and network namespaces.
 
     Returns 0 in it and its number in the caller, as fork does.
     """
-    enter_cgroup(container_id)
-    Path(HOST_PROC).mkdir(exist_ok=True)
     unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET)
     mount("none", "/", "none", MS_REC | MS_PRIVATE)
-    mount("/proc", HOST_PROC, "none", MS_BIND | MS_REC)
     pid = os.fork()
     if pid == 0:
         mount("proc", "/proc", "proc")
@@ -80,7 +77,8 @@ def enter_container(container_id: str) -> int:
     return pid
 
 
-def host_pid() -> int:
-    """This process, as the host and its tracing tools number it."""
-    seen_from_host = Path(HOST_PROC, "self")
-    return int(os.readlink(seen_from_host if seen_from_host.is_symlink() else "/proc/self"))
+def numbers() -> list:
+    """This process's numbers: the host's (which the tools print) first, its own namespace's last."""
+    with open(os.open("self/status", os.O_RDONLY, dir_fd=_HOST_PROC), errors="replace") as status:
+        (line,) = (line for line in status if line.startswith("NSpid:"))
+    return [int(number) for number in line.split()[1:]]

@@ -53,8 +53,8 @@ def _lines(path: str) -> list:
 
 
 def _ours(path: Path) -> bool:
-    """The lab's own results and the mount points of its containers."""
-    return str(path).startswith(("/run/results", "/run/host-proc"))
+    """The lab's own results."""
+    return str(path).startswith("/run/results")
 
 
 def _each_process():

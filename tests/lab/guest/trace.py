@@ -48,7 +48,7 @@ class Role:
 
     def __init__(self, name: str, port: int, container, by, more: list, sizes: list) -> None:
         self.name, self.container, self.by = name, container, by
-        place = ["--container", container] if container else []
+        place = ["--contained", "--container", container] if container else []
         self.process = subprocess.Popen(
             [sys.executable, HERE / "workload.py", "--role", name, "--port", str(port), *place, *more, *sizes],
             stdin=subprocess.PIPE,

@@ -7,7 +7,7 @@ It is led over its stdin, a word a line, and answers on its stdout, a JSON objec
   go       {"done": {...}}     the load has been done; how much of what, as it really happened
   mark     {"marked": {...}}   one more of each, by processes named mark-<role>: when their records
                                have come, all earlier ones have
-  loop     (nothing)           the load again and again, until the end of stdin
+  loop     (nothing)           the load every other second, until the end of stdin
   (end)                        stops everything
 
 Every process of the role writes its number, as the host sees it, into LAB_RESULTS/<role>.pids
@@ -17,6 +17,7 @@ before it does anything: from outside nobody could read it from those that live 
 import argparse
 import json
 import os
+import select
 import signal
 import sys
 from pathlib import Path
@@ -32,14 +33,15 @@ class Role:
         self.name = options.role
         self.port = options.port
         self.size = options
-        self.file = Path(f"/var/tmp/lab-{self.name}.data")
+        self.file = loads.SCRATCH / f"{self.name}.data"
+        self.hostile = loads.HOSTILE[: options.names]
         pids = Path(os.environ["LAB_RESULTS"], f"{self.name}.pids")
         self.pids = os.open(pids, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self.enlist("init")
 
     def enlist(self, kind: str) -> None:
         """One line, in one write: many processes append to the same file."""
-        line = {"host_pid": namespaces.host_pid(), "pid": os.getpid(), "kind": kind}
+        line = {"kind": kind, "numbers": namespaces.numbers()}
         os.write(self.pids, (json.dumps(line) + "\n").encode())
 
     def start(self, kind: str, name: bytes, act) -> int:
@@ -92,11 +94,11 @@ class Role:
         """Does everything once; returns the counts that the tools must report."""
         size = self.size
         self.do("client", self.comm("client"), self._ask_server)
-        for name in loads.HOSTILE:
+        for name in self.hostile:
             self.do("hostile", name, self._talk_to_itself)
         for number in range(size.execs):
             self.run_program(b"/bin/true", f"{self.name}-{number}")
-        for name in loads.HOSTILE:
+        for name in self.hostile:
             self.run_program(loads.program(name), self.name)
         nested = 0
         if size.nested:
@@ -104,17 +106,16 @@ class Role:
             self.do("nesting", self.comm("nesting"), lambda: loads.in_descendant_namespace(self._nested))
         self.do("direct", self.comm("direct"), lambda: loads.direct(self.file, size.writes, size.reads))
         self.do("cached", self.comm("cached"), lambda: loads.cached(self.file, 64, 3))
-        connects = 2 * size.connects + 2 * len(loads.HOSTILE)
+        connects = 2 * size.connects + 2 * len(self.hostile)
         return {
             "connects": connects,
             "accepts": connects,
             "closes": 2 * connects,
             "sessions": 2 * connects,
-            "execs": size.execs + len(loads.HOSTILE) + nested,
+            "execs": size.execs + len(self.hostile) + nested,
             "direct_writes": size.writes,
             "direct_reads": size.reads,
-            "hostile": [name.hex() for name in loads.HOSTILE],
-            "hostile_connects": 2 * len(loads.HOSTILE),
+            "hostile": [name.hex() for name in self.hostile],
         }
 
     def _ask_server(self) -> None:
@@ -153,8 +154,8 @@ def lead(role: Role) -> None:
 
     role.serve()
     loads.prepare_file(role.file, 1 + 2 * max(role.size.writes, role.size.reads, 64))
-    own = namespaces.host_pid()
-    say("ready", {"role": role.name, "host_pid": own, "pidns": os.stat("/proc/self/ns/pid").st_ino})
+    own = {"host_pid": namespaces.numbers()[0], "pidns": os.stat("/proc/self/ns/pid").st_ino}
+    say("ready", own)
     for line in sys.stdin:
         word = line.strip()
         if word == "go":
@@ -171,33 +172,30 @@ def lead(role: Role) -> None:
 
 
 def loop(role: Role) -> None:
-    """The load until stdin ends, which the reader of this process's life does by going away."""
-    os.set_blocking(0, False)
-    while True:
+    """The load, a round every two seconds, until stdin ends: a sample for people to look at."""
+    while not select.select([0], [], [], 2)[0]:
         role.load()
-        try:
-            if os.read(0, 1) == b"":
-                return
-        except BlockingIOError:
-            pass
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--role", required=True)
     parser.add_argument("--port", type=int, required=True, help="the first of its hundred of ports")
-    parser.add_argument("--container", help="become a container with this ID")
+    parser.add_argument("--contained", action="store_true", help="in PID, mount and network namespaces of its own")
+    parser.add_argument("--container", metavar="ID", help="in a cgroup that has this ID for its name")
     parser.add_argument("--connects", type=int, default=50, help="to the server, for each of IPv4 and IPv6")
     parser.add_argument("--execs", type=int, default=50)
+    parser.add_argument("--names", type=int, default=len(loads.HOSTILE), help="how many of the hostile names")
     parser.add_argument("--nested", type=int, default=0, help="execs in a descendant PID namespace")
     parser.add_argument("--writes", type=int, default=40, help="O_DIRECT, a page each")
     parser.add_argument("--reads", type=int, default=20, help="O_DIRECT, a page each")
     options = parser.parse_args()
-    os.environ["LAB_PROGRAMS"] = "/var/tmp/lab-programs"
-    Path(os.environ["LAB_PROGRAMS"]).mkdir(exist_ok=True)
+    loads.PROGRAMS.mkdir(exist_ok=True)
     for name in [*loads.HOSTILE, b"mark-" + options.role.encode()]:
         loads.program(name)
-    first = namespaces.enter_container(options.container) if options.container else os.fork()
+    if options.container:
+        namespaces.enter_cgroup(options.container)
+    first = namespaces.enter_container() if options.contained else os.fork()
     if first == 0:
         namespaces.rename(options.role.encode())
         lead(Role(options))

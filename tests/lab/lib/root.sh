@@ -6,6 +6,7 @@
 root_folder() {
   local packages
   packages=$(release_packages | paste -sd,)
+  # shellcheck disable=SC2016  # expanded by the shell of the hook, whose argument is the folder
   as_root env INITRD=No mmdebstrap --quiet --variant=minbase --include="$packages" \
     --aptopt='APT::Install-Recommends "false"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' \
