@@ -9,11 +9,21 @@
 
 #![forbid(unsafe_code)]
 
+mod columns;
+mod error;
+mod grammar;
+mod header;
+mod line;
+mod number;
+mod parser;
 mod probe;
 pub mod record;
 mod text;
 pub mod wire;
 
+pub use error::ParseError;
+pub use line::Line;
+pub use parser::{Parsed, Parser};
 pub use probe::{Probe, UnknownProbe};
 pub use record::{Clock, Record};
 pub use text::Text;

@@ -6,6 +6,7 @@ mod status;
 mod subject;
 
 pub use decode::{DecodeError, MAX_PAYLOAD};
+pub(crate) use envelope::hex_members;
 pub use envelope::{By, Envelope};
 pub use status::{Ledger, State, Status};
 pub use subject::{StatusSubject, Subject, SubjectError, decode_token, encode_token};

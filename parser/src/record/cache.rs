@@ -30,11 +30,11 @@ pub struct Cachetop {
 pub struct Cachestat {
     /// Accesses (BCC 0.8 only).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub total: Option<u64>,
-    /// Accesses that hit.
-    pub hits: u64,
+    pub total: Option<i64>,
+    /// Accesses that hit; an older tool's arithmetic can go below zero, here and for misses.
+    pub hits: i64,
     /// Accesses that missed.
-    pub misses: u64,
+    pub misses: i64,
     /// Buffers marked dirty.
     pub dirties: u64,
     /// Hits among the accesses, percent (BCC 0.9 on).

@@ -87,14 +87,8 @@ impl Envelope<'_> {
     /// The message's payload.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut hex = BTreeMap::new();
-        let mut keep = |name, text: &Text| {
-            if !text.is_utf8() {
-                hex.insert(name, to_hex(text.as_bytes()));
-            }
-        };
-        self.record.texts(&mut keep);
-        keep("raw", &self.raw);
+        let mut hex = hex_members(&self.record);
+        keep_bytes(&mut hex, "raw", &self.raw);
         let members = Members {
             v: VERSION,
             session: &self.session,
@@ -127,6 +121,19 @@ impl Envelope<'static> {
     /// When it is too long, no JSON object, of another version, or lacks a member of its probe.
     pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         decode::envelope(payload)
+    }
+}
+
+/// The texts of a record that JSON can't hold, by their names.
+pub(crate) fn hex_members(record: &Record) -> BTreeMap<&'static str, String> {
+    let mut hex = BTreeMap::new();
+    record.texts(|name, text| keep_bytes(&mut hex, name, text));
+    hex
+}
+
+fn keep_bytes(hex: &mut BTreeMap<&'static str, String>, name: &'static str, text: &Text) {
+    if !text.is_utf8() {
+        hex.insert(name, to_hex(text.as_bytes()));
     }
 }
 
