@@ -1,0 +1,301 @@
+//! The agent's pod.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Container, ContainerPort, EnvVar, LocalObjectReference, Pod, PodSpec, Secret, Service,
+    ServicePort, ServiceSpec, Toleration,
+};
+
+use super::secrets::NatsSecrets;
+use super::session::{MADE_BY, Session, agent_name, service_name};
+use super::{Bundle, SpecError};
+use crate::node::HOSTNAME_LABEL;
+
+mod needs;
+mod volumes;
+
+pub use needs::{PullPolicy, Resources, Rights};
+
+/// The original's name of the container.
+const CONTAINER: &str = "agent";
+/// The original's label value.
+pub(crate) const AGENT: &str = "x-agent";
+/// The port of the original's container and Service. Nothing listens there, then as now.
+const GRPC_PORT: i32 = 5555;
+/// Time to detach probes and remove maps after SIGTERM.
+const GRACE_SECONDS: i64 = 20;
+
+/// Everything that decides what an agent's pod looks like.
+#[derive(Debug, Clone)]
+pub struct AgentSpec {
+    /// The session that it belongs to.
+    pub session: Session,
+    /// The namespace to make it in.
+    pub namespace: String,
+    /// The node to run on, by name.
+    pub node: String,
+    /// That node's value of `kubernetes.io/hostname`; without one, the pod is bound to the node by name.
+    pub hostname_label: Option<String>,
+    /// The image, with its tag.
+    pub image: String,
+    /// When to pull it.
+    pub pull_policy: PullPolicy,
+    /// Secrets to pull it with, by name.
+    pub pull_secrets: Vec<String>,
+    /// What to trace; all on this node.
+    pub targets: Vec<AgentTarget>,
+    /// Names of the probes.
+    pub probes: Vec<String>,
+    /// The NATS server, where it is not the hub's own. A login in it moves to the Secret.
+    pub nats_url: Option<String>,
+    /// How to log in to it.
+    pub nats_secrets: NatsSecrets,
+    /// The hub's address (`masterIp`): where its own NATS server is when no URL is given.
+    pub hub_address: Option<String>,
+    /// What the container may do.
+    pub rights: Rights,
+    /// What the container may use.
+    pub resources: Resources,
+    /// End the pod after so many seconds, whatever happens.
+    pub deadline_seconds: Option<u32>,
+    /// Make the original's Service too.
+    pub service: bool,
+    /// Mount `/etc/localtime`, so that HH:MM:SS is the node's time. A node may lack that file.
+    pub localtime: bool,
+    /// Who asks for it, as `user@machine`; an annotation for whoever finds it.
+    pub made_by: Option<String>,
+}
+
+/// One container to trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentTarget {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub pod: String,
+    /// The container's name.
+    pub container: String,
+    /// The container's ID without its runtime.
+    pub id: String,
+}
+
+/// The agent of one node and what belongs to it.
+///
+/// # Errors
+/// [`SpecError`] for what Kubernetes or the agent would refuse.
+pub fn agent(spec: &AgentSpec) -> Result<Bundle, SpecError> {
+    check(spec)?;
+    let mut secrets = spec.nats_secrets.clone();
+    let url = spec
+        .nats_url
+        .as_deref()
+        .map(|url| secrets.take_from_url(url))
+        .transpose()?;
+    let name = agent_name(&spec.session, &spec.node);
+    let secret = (!secrets.files().is_empty()).then(|| Secret {
+        metadata: spec.session.metadata(&spec.namespace, name.clone(), AGENT),
+        data: Some(secrets.data()),
+        ..Secret::default()
+    });
+    let mut metadata = spec.session.metadata(&spec.namespace, name.clone(), AGENT);
+    metadata.annotations = annotations(spec);
+    let pod = Pod {
+        metadata,
+        spec: Some(PodSpec {
+            containers: vec![container(spec, url.as_deref(), &secrets)],
+            volumes: Some(volumes::volumes(
+                spec,
+                secret.is_some().then_some(name.as_str()),
+            )),
+            node_selector: spec
+                .hostname_label
+                .as_ref()
+                .map(|label| BTreeMap::from([(HOSTNAME_LABEL.to_owned(), label.clone())])),
+            node_name: spec.hostname_label.is_none().then(|| spec.node.clone()),
+            // The node was chosen by the pod to trace: no taint may keep the agent away from it.
+            tolerations: Some(vec![Toleration {
+                operator: Some("Exists".to_owned()),
+                ..Toleration::default()
+            }]),
+            host_pid: Some(true),
+            restart_policy: Some("Never".to_owned()),
+            active_deadline_seconds: spec.deadline_seconds.map(i64::from),
+            termination_grace_period_seconds: Some(GRACE_SECONDS),
+            automount_service_account_token: Some(false),
+            enable_service_links: Some(false),
+            image_pull_secrets: references(&spec.pull_secrets),
+            ..PodSpec::default()
+        }),
+        ..Pod::default()
+    };
+    Ok(Bundle {
+        pod,
+        secret,
+        service: spec.service.then(|| service(spec, &name)),
+    })
+}
+
+pub(super) fn references(names: &[String]) -> Option<Vec<LocalObjectReference>> {
+    (!names.is_empty()).then(|| {
+        names
+            .iter()
+            .map(|name| LocalObjectReference { name: name.clone() })
+            .collect()
+    })
+}
+
+fn check(spec: &AgentSpec) -> Result<(), SpecError> {
+    if spec.targets.is_empty() {
+        return Err(SpecError::NoTarget);
+    }
+    if spec.nats_url.is_none() && spec.hub_address.is_none() {
+        return Err(SpecError::NoNats);
+    }
+    check_image(&spec.image)?;
+    for target in &spec.targets {
+        let hex = !target.id.is_empty() && target.id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !hex {
+            return Err(SpecError::value(
+                "a container's ID",
+                &target.id,
+                "it is not hexadecimal",
+            ));
+        }
+        for name in [&target.namespace, &target.pod, &target.container] {
+            if name.is_empty()
+                || name.contains([',', '=', '$'])
+                || name.contains(char::is_whitespace)
+            {
+                return Err(SpecError::value(
+                    "a target's name",
+                    name,
+                    "Kubernetes has no such names",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn check_image(image: &str) -> Result<(), SpecError> {
+    if image.is_empty()
+        || image.contains(|character: char| character.is_whitespace() || character.is_control())
+    {
+        return Err(SpecError::value(
+            "the image",
+            image,
+            "it must be a name like registry/x-agent:tag",
+        ));
+    }
+    Ok(())
+}
+
+fn annotations(spec: &AgentSpec) -> Option<BTreeMap<String, String>> {
+    let mut all = BTreeMap::new();
+    if let Some(who) = &spec.made_by {
+        all.insert(MADE_BY.to_owned(), who.clone());
+    }
+    if spec.rights != Rights::Privileged {
+        // A runtime's AppArmor profile refuses mounts and looks into processes of other profiles whatever
+        // the capabilities. The field of the same meaning is new in 1.30; the annotation works before and after.
+        all.insert(
+            format!("container.apparmor.security.beta.kubernetes.io/{CONTAINER}"),
+            "unconfined".to_owned(),
+        );
+    }
+    (!all.is_empty()).then_some(all)
+}
+
+fn container(spec: &AgentSpec, url: Option<&str>, secrets: &NatsSecrets) -> Container {
+    Container {
+        name: CONTAINER.to_owned(),
+        image: Some(spec.image.clone()),
+        image_pull_policy: Some(spec.pull_policy.name()),
+        args: Some(arguments(spec)),
+        env: Some(environment(spec, url, secrets)),
+        ports: spec.service.then(|| {
+            vec![ContainerPort {
+                name: Some("grpc".to_owned()),
+                container_port: GRPC_PORT,
+                protocol: Some("TCP".to_owned()),
+                ..ContainerPort::default()
+            }]
+        }),
+        resources: Some(spec.resources.requirements()),
+        security_context: Some(spec.rights.security()),
+        // The reason of an early end is in the agent's last words; the API then carries them to the hub.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(volumes::mounts(spec, !secrets.files().is_empty())),
+        ..Container::default()
+    }
+}
+
+fn arguments(spec: &AgentSpec) -> Vec<String> {
+    spec.targets
+        .iter()
+        .flat_map(|target| {
+            let AgentTarget {
+                namespace,
+                pod,
+                container,
+                id,
+            } = target;
+            [
+                "--target".to_owned(),
+                format!("container:{id},namespace={namespace},pod={pod},name={container}"),
+            ]
+        })
+        .collect()
+}
+
+/// The original's three names first and in its order, then ours.
+fn environment(spec: &AgentSpec, url: Option<&str>, secrets: &NatsSecrets) -> Vec<EnvVar> {
+    let mut all = vec![variable(
+        "containerId",
+        spec.targets.first().map_or("", |target| &target.id),
+    )];
+    all.push(variable("tools", &spec.probes.join(",")));
+    if let Some(address) = &spec.hub_address {
+        all.push(variable("masterIp", address));
+    }
+    if let Some(url) = url {
+        all.push(variable("XTRACER_NATS", url));
+    }
+    all.push(variable("XTRACER_SESSION", spec.session.as_str()));
+    all.push(variable("XTRACER_NODE", &spec.node));
+    all.extend(
+        secrets
+            .files()
+            .iter()
+            .map(|file| variable(file.variable, &file.path())),
+    );
+    all
+}
+
+/// Kubernetes replaces `$(NAME)` in values; `$$` stands for a dollar sign that means itself.
+fn variable(name: &str, value: &str) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        value: Some(value.replace('$', "$$")),
+        value_from: None,
+    }
+}
+
+fn service(spec: &AgentSpec, pod: &str) -> Service {
+    let name = service_name(pod).unwrap_or_else(|| pod.to_owned());
+    Service {
+        metadata: spec.session.metadata(&spec.namespace, name, AGENT),
+        spec: Some(ServiceSpec {
+            selector: Some(spec.session.labels(AGENT)),
+            ports: Some(vec![ServicePort {
+                name: Some("grpc".to_owned()),
+                protocol: Some("TCP".to_owned()),
+                port: GRPC_PORT,
+                ..ServicePort::default()
+            }]),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
