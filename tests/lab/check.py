@@ -20,17 +20,16 @@ def table(evidence: Evidence, found: list) -> str:
     foreign = rules.foreign(evidence)
     ledgers = rules.ledgers(evidence)
     took = {status["probe"]: status["took_ms"] for status in evidence.statuses if status.get("took_ms") is not None}
-    lines = [f"{'probe':<11} {'expected':>9} {'seen':>6} {'foreign':>8} {'lost':>5} {'unattributed':>13}  attached after"]
+    lines = [f"{'probe':<11} {'expected':>9} {'seen':>6} {'foreign':>8} {'lost':>5} {'nobody’s':>9}  attached after"]
     for probe in evidence.run["probes"]:
-        # The first expectation of a probe is its number of records; tcptracer has a number a type.
-        mine = [count for count in found if count.probe == probe and not count.what.startswith(("IPv6", "client", "server", "different"))]
+        mine = [count for count in found if count.probe == probe and not count.part]
         expected = sum(count.expected for count in mine)
         seen = sum(count.seen for count in mine)
         at_least = "" if all(count.exact for count in mine) else "≥ "
         ledger = ledgers.get(probe)
         lines.append(
             f"{probe:<11} {at_least + str(expected):>9} {seen:>6} {sum(record['probe'] == probe for record in foreign):>8} "
-            f"{rules.lost(ledger) if ledger else '?':>5} {ledger['unattributed'] if ledger else '?':>13}  "
+            f"{rules.lost(ledger) if ledger else '?':>5} {ledger['unattributed'] if ledger else '?':>9}  "
             + (f"{took[probe] / 1000:.1f} s" if probe in took else evidence.run["states"].get(probe, "never"))
         )
     return "\n".join(lines)

@@ -21,7 +21,17 @@ PATIENCE_S = float(os.environ.get("LAB_PATIENCE", "240"))
 # After the first lines of an answer, silence for this long means that it was all.
 QUIET_S = 8
 
-NAMES = [b"plain", b"two words", b"", b"1234 7", b"[brackets]", b"evil\n99 name", b"\x1b[31mred\x1b[0m", b"caf\xc3\xa9 \xff\xfe", b"fifteen-bytes-x"]
+NAMES = [
+    b"plain",
+    b"two words",
+    b"",
+    b"1234 7",
+    b"[brackets]",
+    b"evil\n99 name",
+    b"\x1b[31mred\x1b[0m",
+    b"caf\xc3\xa9 \xff\xfe",
+    b"fifteen-bytes-x",
+]
 
 # Tool, its arguments, the golden file's suffix.
 RUNS = [

@@ -26,7 +26,7 @@ def listing() -> dict:
         "BPF programs": _bpf_ids(BPF_PROG_GET_NEXT_ID),
         "BPF maps": _bpf_ids(BPF_MAP_GET_NEXT_ID),
         "BPF links": _bpf_ids(BPF_LINK_GET_NEXT_ID),
-        "files": sorted(str(path) for folder in ("/tmp", "/dev/shm", "/run") for path in Path(folder).rglob("*") if not _ours(path)),
+        "files": _files("/tmp", "/dev/shm", "/run"),
     }
 
 
@@ -52,9 +52,10 @@ def _lines(path: str) -> list:
         return []
 
 
-def _ours(path: Path) -> bool:
-    """The lab's own results."""
-    return str(path).startswith("/run/results")
+def _files(*folders: str) -> list:
+    """Everything in them but the lab's own results."""
+    paths = (str(path) for folder in folders for path in Path(folder).rglob("*"))
+    return sorted(path for path in paths if not path.startswith(os.environ["LAB_RESULTS"]))
 
 
 def _each_process():
@@ -71,7 +72,7 @@ def _each_process():
 
 
 def _processes() -> list:
-    return sorted(f"{pid} {words.replace(bytes(1), b' ').decode(errors='replace')[:120]}" for pid, words in _each_process())
+    return sorted(f"{pid} {words.replace(bytes(1), b' ').decode(errors='replace')}" for pid, words in _each_process())
 
 
 def _mount_namespaces() -> list:

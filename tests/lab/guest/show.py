@@ -34,7 +34,7 @@ def main() -> int:
         if not ready:
             return workload.wait() or 1
         number = re.search(rb'"host_pid": (\d+)', ready)[1].decode()
-        print(f"show: a sample container runs, process {number}; x-tracer local --pid {number}", file=sys.stderr, flush=True)
+        print(f"show: a sample container runs: x-tracer local --pid {number}", file=sys.stderr, flush=True)
         workload.stdin.write(b"loop\n")
         workload.stdin.flush()
         tracer = subprocess.Popen(

@@ -7,7 +7,6 @@ LAB_RESULTS. Nothing is judged here: the judge is check.py, on the host.
 """
 
 import argparse
-import collections
 import json
 import os
 import platform
@@ -176,16 +175,19 @@ def wait_for_probes(reader: Reader, program: subprocess.Popen, probes: list, sec
         return all(states.get(probe) in SETTLED for probe in probes)
 
     if not reader.until(settled, seconds):
-        say(f"not settled: {[probe for probe in probes if states.get(probe) not in SETTLED]}; x-tracer: {program.poll()}")
+        waiting = [probe for probe in probes if states.get(probe) not in SETTLED]
+        say(f"never settled: {', '.join(waiting)}; x-tracer's status: {program.poll()}")
     return states
 
 
 def wait_for_marks(reader: Reader, expected: dict, roles: list, seconds: float) -> list:
     """Until the records of the last round have come; what is missing after so many seconds."""
-    missing = collections.Counter({(f"mark-{role}", probe): count for role in roles for probe, count in expected.items()})
+    missing = {(f"mark-{role}", probe): count for role in roles for probe, count in expected.items()}
 
     def all_came(subject: str, message: dict) -> bool:
-        missing[(message.get("comm"), message.get("probe"))] -= 1
+        mark = (message.get("comm"), message.get("probe"))
+        if mark in missing:
+            missing[mark] -= 1
         return not any(count > 0 for count in missing.values())
 
     reader.until(all_came, seconds)
@@ -223,7 +225,8 @@ def main() -> None:
     wait_for_subscriptions(2, listener, 120)
     say(f"x-tracer local with {len(probes)} probes")
     selectors = [word for role in traced for word in role.selector()]
-    local = launch("local", "x-tracer", "local", *selectors, "--probes", options.probes, "--nats", NATS_URL, "--output", "json", "--timeout", f"{options.patience:.0f}s")
+    where = ["--nats", NATS_URL]
+    local = launch("local", "x-tracer", "local", *selectors, "--probes", options.probes, *where, "--output", "json")
     begun = time.monotonic()
     reader.give_up_with(local)
     states = wait_for_probes(reader, local, probes, options.patience)

@@ -138,7 +138,8 @@ class Role:
         self.do("mark", name, self._mark)
         self.run_program(loads.program(name), self.name)
         # Events of one such round, by probe; at least, for the last two.
-        return {"tcptracer": 4, "tcpconnect": 1, "tcpaccept": 1, "tcplife": 2, "execsnoop": 1, "biosnoop": 1, "cachetop": 1}
+        tcp = {"tcptracer": 4, "tcpconnect": 1, "tcpaccept": 1, "tcplife": 2}
+        return tcp | {"execsnoop": 1, "biosnoop": 1, "cachetop": 1}
 
     def _mark(self) -> None:
         loads.talk_to_itself(4, self.port + loads.PORT_OWN[4])

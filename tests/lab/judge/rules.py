@@ -133,7 +133,8 @@ def _difference(who: str, published: collections.Counter, shown: collections.Cou
 
 def ledgers(evidence: Evidence) -> dict:
     """The last ledger of each probe."""
-    return {status["probe"]: status["ledger"] for status in evidence.statuses if status.get("probe") and "ledger" in status}
+    told = (status for status in evidence.statuses if status.get("probe") and "ledger" in status)
+    return {status["probe"]: status["ledger"] for status in told}
 
 
 def lost(ledger: dict) -> int:

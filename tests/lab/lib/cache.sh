@@ -25,9 +25,13 @@ cache_publish() {
   mv -T "$1" "$2"
 }
 
-# Half-built folders carry the number of the process that builds them; those without one are waste.
+# Half-built folders carry the number of the process that builds them; those without one are waste,
+# and so are images that nobody has booted for two weeks.
 cache_sweep() {
   local folder
+  find "$(cache_root)" -maxdepth 1 -name 'debian*-*' -mtime +14 | while read -r folder; do
+    as_root rm -rf --one-file-system "$folder"
+  done
   for folder in "$(cache_root)"/.build-*; do
     [ -d "$folder" ] || continue
     [ -d "/proc/${folder##*-}" ] || as_root rm -rf --one-file-system "$folder"

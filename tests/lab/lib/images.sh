@@ -7,6 +7,7 @@ images_build() {
   exec 8>"$(cache_root)/debian$release_number.lock"
   flock -n 8 || { say "another lab is building Debian $release_number; waiting for it"; flock 8; }
   if [ -d "$images" ]; then
+    touch "$images"
     exec 8>&-
     return 0
   fi
