@@ -1,1 +1,24 @@
 //! The hub: what the user runs.
+//!
+//! ```text
+//! cli ─▶ local (starts server and agent) ┐
+//!    └─▶ listen ─────────────────────────┴▶ session: receive ─▶ show
+//!    └─▶ parse (recorded tool output)       doctor (what this machine has and lacks)
+//! ```
+//!
+//! Events go to standard output, everything else to standard error; [`exit::Exit`] is the status.
+
+#![deny(unsafe_code)]
+
+pub mod cli;
+mod console;
+pub mod exit;
+mod listen;
+mod local;
+mod receive;
+mod run;
+mod session;
+pub mod show;
+mod stop;
+
+pub use run::run;

@@ -1,0 +1,46 @@
+//! What may be typed after `x-tracer`.
+
+mod listen;
+mod local;
+mod shared;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+pub use listen::ListenArgs;
+pub use local::LocalArgs;
+pub use shared::{Output, ShowArgs};
+
+/// Shows live what every process in a pod, a container or a PID namespace does: connections,
+/// programs executed, block I/O, page cache use.
+///
+/// Events go to standard output, everything else to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "x-tracer", version, max_term_width = 100, after_help = EXIT_STATUS)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 done, or ended by its user or by --timeout after a good start; 1 error; \
+2 wrong usage; 3 no such target; 4 a right is missing; 5 every probe has failed for good; \
+6 something was lost and --strict was given";
+
+/// What the hub can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Trace on this machine: starts an agent, and a NATS server unless --nats names one
+    Local(LocalArgs),
+    /// Show what agents elsewhere publish
+    Listen(ListenArgs),
+    /// Print the version, and that of the wire contract
+    Version,
+    /// Print a completion script for a shell
+    Completion {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+}

@@ -1,0 +1,79 @@
+//! `x-tracer local`.
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::{Args, value_parser};
+use probeparser::Probe;
+
+use super::shared::{ProbeList, ShowArgs, probes};
+use crate::exit::{Exit, Failure};
+use crate::local::{Config, Target, TargetError};
+use crate::receive::Address;
+
+/// Flags of `local`.
+#[derive(Args, Debug)]
+pub struct LocalArgs {
+    #[command(flatten)]
+    targets: TargetArgs,
+    /// Probes to run, separated by commas: names, `tcp` for the four TCP tools, `all` for seven
+    #[arg(long, value_name = "LIST", default_value = "all", value_parser = probes)]
+    probes: ProbeList,
+    /// Folder to look for the BCC tools in, before those of the distribution; repeat it for several
+    #[arg(
+        long,
+        env = "XTRACER_TOOLS_DIR",
+        value_name = "DIR",
+        value_delimiter = ':'
+    )]
+    tools_dir: Vec<PathBuf>,
+    /// NATS server to use instead of one of our own
+    #[arg(long, value_name = "URL")]
+    nats: Option<Address>,
+    /// File that holds the token for it
+    #[arg(long, value_name = "FILE", requires = "nats")]
+    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+/// What to trace.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+struct TargetArgs {
+    /// Trace the PID namespace of this process; repeat it, and the other two, for several targets
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pid: Vec<u32>,
+    /// Trace this container's, by its ID (any runtime's)
+    #[arg(long, value_name = "ID", value_parser = container)]
+    container: Vec<String>,
+    /// Trace this PID namespace, by its inode (`readlink /proc/PID/ns/pid` shows it)
+    #[arg(long, value_name = "INODE", value_parser = value_parser!(u64).range(1..))]
+    pidns: Vec<u64>,
+}
+
+fn container(id: &str) -> Result<String, TargetError> {
+    Target::container(id).map(|_| id.to_owned())
+}
+
+impl LocalArgs {
+    /// What it means.
+    pub(crate) fn config(self) -> Result<Config, Failure> {
+        if self.probes.0.contains(&Probe::Cachestat) {
+            let error = anyhow!(
+                "cachestat reports the whole node and names no process, so it can't be limited to a target: use cachetop"
+            );
+            return Err(Failure::new(Exit::Usage, error));
+        }
+        let mut targets: Vec<_> = self.targets.pid.into_iter().map(Target::Pid).collect();
+        targets.extend(self.targets.container.into_iter().map(Target::Container));
+        targets.extend(self.targets.pidns.into_iter().map(Target::PidNs));
+        Ok(Config {
+            targets,
+            tools_dirs: self.tools_dir,
+            nats: self.nats,
+            token_file: self.token_file,
+            settings: self.show.settings(self.probes.0),
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! `x-tracer local`: agent and hub together on one machine.
+
+mod agent;
+mod child;
+mod find;
+mod secret;
+mod server;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+
+pub(crate) use agent::{Agent, Plan, Target, TargetError};
+pub(crate) use find::find_agent;
+pub(crate) use server::Server;
+
+use crate::console::say;
+use crate::exit::{Exit, Failure};
+use crate::receive::{Access, Address, Connection};
+use crate::session::{self, Own, Settings};
+use crate::stop::Signals;
+
+/// What `x-tracer local` was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// What to trace.
+    pub targets: Vec<Target>,
+    /// Where to look for the tools first.
+    pub tools_dirs: Vec<PathBuf>,
+    /// The user's own server; without it one is started.
+    pub nats: Option<Address>,
+    /// The file that holds the token for it.
+    pub token_file: Option<PathBuf>,
+    /// How to show it.
+    pub settings: Settings,
+}
+
+/// Traces until something ends it. To be polled on the main thread: it starts children, which live
+/// no longer than the thread that started them.
+///
+/// # Errors
+/// When something is missing, or the session breaks.
+pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
+    for target in &config.targets {
+        must_exist(target)?;
+    }
+    let agent = find_agent().context("cannot start the agent")?;
+    let mut signals = Signals::take().context("cannot take over the signals")?;
+    let settings = config.settings.clone();
+    let prepared = tokio::select! {
+        prepared = prepare(config, agent) => prepared?,
+        () = signals.next() => return Err(anyhow!("ended while it was starting").into()),
+    };
+    let (connection, subscriber, own) = prepared;
+    session::run(connection, subscriber, Some(own), settings, signals).await
+}
+
+/// Server, connection, subscription, agent: in this order, so that no record can be too early.
+async fn prepare(
+    config: Config,
+    agent: PathBuf,
+) -> Result<(Connection, async_nats::Subscriber, Own), Failure> {
+    let session = format!(
+        "local-{}",
+        secret::random_name(8).context("cannot name the session")?
+    );
+    let (server, address, token, token_file) = if let Some(address) = config.nats {
+        let token = config.token_file.as_deref().map(read_secret).transpose()?;
+        (None, address, token, config.token_file)
+    } else {
+        let server = Server::start().await.context("no NATS server")?;
+        let (address, token) = (server.address.clone(), Some(server.token.clone()));
+        let token_file = Some(server.token_file.clone());
+        (Some(server), address, token, token_file)
+    };
+    let access = Access {
+        token,
+        ..Access::default()
+    };
+    let mut connection = Connection::open(address.clone(), access)
+        .await
+        .map_err(nats)?;
+    let subscriber = connection.subscribe(Some(&session)).await.map_err(nats)?;
+    let plan = Plan {
+        targets: config.targets,
+        probes: config.settings.probes,
+        tools_dirs: config.tools_dirs,
+        nats: address,
+        token_file,
+        session,
+        node: host_name()?,
+    };
+    let agent = Agent::start(agent, &plan).context("no agent")?;
+    say(format!(
+        "tracing {}; the probes are being attached",
+        names(&plan.targets)
+    ));
+    Ok((connection, subscriber, Own { agent, server }))
+}
+
+/// A failure of NATS with its exit status.
+pub(crate) fn nats(error: crate::receive::NatsError) -> Failure {
+    let exit = if error.is_forbidden() {
+        Exit::Forbidden
+    } else {
+        Exit::Failed
+    };
+    Failure::new(exit, error)
+}
+
+/// The secret in a file, without the newline that editors leave.
+pub(crate) fn read_secret(path: &Path) -> anyhow::Result<String> {
+    let secret = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the secret in {}", path.display()))?;
+    Ok(secret.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// Says at once what the agent would find out after its start.
+fn must_exist(target: &Target) -> Result<(), Failure> {
+    let Target::Pid(pid) = target else {
+        return Ok(());
+    };
+    if Path::new("/proc").join(pid.to_string()).exists() {
+        return Ok(());
+    }
+    let error =
+        anyhow!("there is no process {pid}: give the PID as this machine's own `ps` shows it");
+    Err(Failure::new(Exit::NoTarget, error))
+}
+
+fn host_name() -> anyhow::Result<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .context("this machine's name is not known")?;
+    Ok(name.trim().to_owned())
+}
+
+fn names(targets: &[Target]) -> String {
+    let names: Vec<_> = targets.iter().map(Target::to_string).collect();
+    names.join(", ")
+}

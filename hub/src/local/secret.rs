@@ -1,0 +1,54 @@
+//! Names that nobody guesses, and files that nobody else reads.
+
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// A random name of `bytes` random bytes, in hexadecimal.
+///
+/// # Errors
+/// When the system has no randomness to give.
+pub(super) fn random_name(bytes: usize) -> io::Result<String> {
+    let mut random = vec![0; bytes];
+    File::open("/dev/urandom")?.read_exact(&mut random)?;
+    let mut name = String::with_capacity(2 * bytes);
+    for byte in random {
+        write!(name, "{byte:02x}").expect("a string takes every write");
+    }
+    Ok(name)
+}
+
+/// Writes a new file that only its owner may read.
+pub(super) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn names_differ() {
+        let (one, other) = (random_name(16).unwrap(), random_name(16).unwrap());
+        assert_eq!(one.len(), 32);
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn a_secret_is_ours_alone_and_never_overwrites() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        write_secret(&path, "t").unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(write_secret(&path, "u").is_err());
+    }
+}

@@ -1,0 +1,18 @@
+//! Messages from NATS to records that may be shown.
+//!
+//! ```text
+//! connect ─▶ subscription ─▶ admit (is it what its subject says?) ─▶ order (gaps, repeats) ─▶ show
+//!                                        └─▶ status messages ─▶ the session
+//! ```
+
+mod admit;
+mod connect;
+mod feed;
+mod order;
+mod tally;
+
+pub(crate) use connect::{Access, Address, Change, Connection, NatsError};
+pub(crate) use feed::lock;
+pub(crate) use feed::{Feed, News, Take};
+pub(crate) use order::Start;
+pub(crate) use tally::{Stream, StreamTally, Tally};

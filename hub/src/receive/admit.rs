@@ -1,0 +1,155 @@
+//! Whether a message is what its subject says. Whoever may publish may publish anything.
+
+use probeparser::wire::{DecodeError, Envelope, Status, StatusSubject, Subject, SubjectError};
+
+/// A message that was understood.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Message {
+    /// What a probe reported.
+    Record(Box<Envelope<'static>>),
+    /// What an agent says of itself.
+    Status(Box<Status>),
+}
+
+/// Why a message is not shown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// Its subject is none of the contract's.
+    #[error(transparent)]
+    Subject(#[from] SubjectError),
+    /// Its payload is none of the contract's.
+    #[error(transparent)]
+    Payload(#[from] DecodeError),
+    /// Its payload names another place than its subject.
+    #[error("its {member} is `{}`, its subject says `{}`", .payload.escape_default(), .subject.escape_default())]
+    Contradiction {
+        /// The member of the payload.
+        member: &'static str,
+        /// What it says.
+        payload: String,
+        /// What the subject says.
+        subject: String,
+    },
+    /// Its number is none: records are numbered from 1.
+    #[error("its number is 0, records are numbered from 1")]
+    Number,
+    /// More agents and probes than there can be.
+    #[error("more than {0} sessions, nodes and probes at once")]
+    Streams(usize),
+}
+
+/// Reads a message that anybody may have sent.
+///
+/// # Errors
+/// When its subject or its payload is none of the contract's, or one contradicts the other. A
+/// wildcard subscription is a filter, so a record may not claim a place that its subject hides.
+pub(crate) fn admit(subject: &str, payload: &[u8]) -> Result<Message, Refusal> {
+    if let Ok(subject) = subject.parse::<StatusSubject>() {
+        return status(&subject, payload);
+    }
+    let subject: Subject = subject.parse()?;
+    let envelope = Envelope::decode(payload)?;
+    agree("session", &envelope.session, &subject.session)?;
+    agree("node", &envelope.node, &subject.node)?;
+    agree("namespace", &envelope.namespace, &subject.namespace)?;
+    agree("pod", &envelope.pod, &subject.pod)?;
+    agree("container", &envelope.container, &subject.container)?;
+    agree(
+        "probe",
+        envelope.record.probe().name(),
+        subject.probe.name(),
+    )?;
+    if envelope.seq == 0 {
+        return Err(Refusal::Number);
+    }
+    Ok(Message::Record(Box::new(envelope)))
+}
+
+fn status(subject: &StatusSubject, payload: &[u8]) -> Result<Message, Refusal> {
+    let status = Status::decode(payload)?;
+    agree("session", &status.session, &subject.session)?;
+    agree("node", &status.node, &subject.node)?;
+    Ok(Message::Status(Box::new(status)))
+}
+
+fn agree(member: &'static str, payload: &str, subject: &str) -> Result<(), Refusal> {
+    if payload == subject {
+        return Ok(());
+    }
+    Err(Refusal::Contradiction {
+        member,
+        payload: payload.to_owned(),
+        subject: subject.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUBJECT: &str = "xtracer.v1.s.n.ns.web%2E0.app.execsnoop";
+
+    fn payload(member: &str, value: &str) -> String {
+        let record = r#"{"v":1,"session":"s","seq":1,"time":"t","node":"n","namespace":"ns","pod":"web.0","container":"app","probe":"execsnoop","sys_time":"00:00:00","comm":"x","pid":1,"ppid":1,"ret":0,"args":"","by":"kernel","raw":"r"}"#;
+        let mut record: serde_json::Value = serde_json::from_str(record).unwrap();
+        if !member.is_empty() {
+            record[member] = serde_json::from_str(value).unwrap();
+        }
+        record.to_string()
+    }
+
+    #[test]
+    fn a_record_that_agrees_is_admitted() {
+        let message = admit(SUBJECT, payload("", "").as_bytes()).unwrap();
+        assert!(matches!(message, Message::Record(envelope) if envelope.pod == "web.0"));
+    }
+
+    #[test]
+    fn a_contradiction_is_refused_by_name() {
+        for member in ["session", "node", "namespace", "pod", "container"] {
+            let refusal = admit(SUBJECT, payload(member, "\"\\u001bother\"").as_bytes());
+            let refusal = refusal.unwrap_err().to_string();
+            assert!(
+                refusal.starts_with(&format!("its {member} is `\\u{{1b}}other`")),
+                "{refusal}"
+            );
+        }
+        let subject = SUBJECT.replace("execsnoop", "tcplife");
+        let refusal = admit(&subject, payload("", "").as_bytes()).unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "its probe is `execsnoop`, its subject says `tcplife`"
+        );
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused() {
+        for (subject, payload) in [
+            (SUBJECT, "{".to_owned()),
+            (SUBJECT, String::new()),
+            (SUBJECT, payload("v", "2")),
+            (SUBJECT, payload("seq", "0")),
+            (SUBJECT, payload("seq", "-1")),
+            (SUBJECT, payload("probe", "\"tcptop\"")),
+            (SUBJECT, "[".repeat(100_000)),
+            ("xtracer.v1.s.n.ns.web%2E0.app", payload("", "")),
+            ("xtracer.v2.s.n.ns.web%2E0.app.execsnoop", payload("", "")),
+            ("xtracer.v1.s.n.ns.web%2e0.app.execsnoop", payload("", "")),
+            ("xtracer.v1.s.n.status", payload("", "")),
+        ] {
+            assert!(
+                admit(subject, payload.as_bytes()).is_err(),
+                "{subject} {payload}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_status_must_agree_too() {
+        let payload =
+            br#"{"v":1,"session":"s","node":"n","time":"t","state":"attached","probe":"tcplife"}"#;
+        assert!(admit("xtracer.v1.s.n.status", payload).is_ok());
+        assert!(admit("xtracer.v1.s.other.status", payload).is_err());
+        assert!(admit("xtracer.v1.other.n.status", payload).is_err());
+    }
+}

@@ -1,0 +1,370 @@
+//! The connection to NATS. The only file that names the client library's connection types.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_nats::{
+    Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError,
+    Subscriber,
+};
+use futures_util::StreamExt;
+use probeparser::wire::encode_token;
+use tokio::sync::mpsc;
+
+/// How long a server may take to confirm a subscription.
+const CONFIRMATION: Duration = Duration::from_secs(5);
+/// Messages that may wait for the hub; the client library drops what comes on top.
+const BACKLOG: usize = 65_536;
+
+/// Where a NATS server listens. It holds no secrets: an address stands in the process list.
+#[derive(Clone, Debug)]
+pub(crate) struct Address(ServerAddr);
+
+/// Why a text is no address.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum AddressError {
+    /// It does not read as one.
+    #[error("expected nats://HOST:PORT (or tls://, ws://, wss://): {0}")]
+    Form(String),
+    /// It names a user.
+    #[error(
+        "an address is no place for a user name or a secret, since everybody on this machine can read it: give --token-file, --user with --password-file, --creds or --nkey-file"
+    )]
+    Secret,
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let address: ServerAddr = text
+            .parse()
+            .map_err(|error: std::io::Error| AddressError::Form(error.to_string()))?;
+        if address.username().is_some() || address.password().is_some() {
+            return Err(AddressError::Secret);
+        }
+        if address.host().is_empty() {
+            return Err(AddressError::Form("it names no host".into()));
+        }
+        Ok(Self(address))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.0.host();
+        if host.contains(':') {
+            write!(f, "{}://[{host}]:{}", self.0.scheme(), self.0.port())
+        } else {
+            write!(f, "{}://{host}:{}", self.0.scheme(), self.0.port())
+        }
+    }
+}
+
+/// How to log in.
+#[derive(Clone, Default)]
+pub(crate) struct Access {
+    /// A token.
+    pub token: Option<String>,
+    /// A user and a password.
+    pub password: Option<(String, String)>,
+    /// A credentials file, as `nsc` writes it.
+    pub creds: Option<PathBuf>,
+    /// An nkey's seed.
+    pub nkey: Option<String>,
+    /// Certificates to trust besides the system's.
+    pub tls_ca: Option<PathBuf>,
+    /// A certificate of our own and its key.
+    pub tls_cert: Option<(PathBuf, PathBuf)>,
+    /// Whether the server speaks TLS before it says anything.
+    pub tls_first: bool,
+}
+
+/// Why nothing can be received.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NatsError {
+    /// The credentials file.
+    #[error("cannot read the credentials in {path}: {error}")]
+    Creds {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        error: std::io::Error,
+    },
+    /// No server, or none that lets us in.
+    #[error("cannot connect to {address}: {error}: {}", connect_remedy(.error.kind()))]
+    Connect {
+        /// Where.
+        address: Address,
+        /// What went wrong.
+        error: ConnectError,
+    },
+    /// The server refuses the subscription.
+    #[error(
+        "{address} refuses to let us subscribe to {filter}: {reason}: ask for the right to subscribe to it"
+    )]
+    Refused {
+        /// Where.
+        address: Address,
+        /// To what.
+        filter: String,
+        /// The server's words.
+        reason: String,
+    },
+    /// The server says nothing.
+    #[error("{address} did not confirm the subscription to {filter} within {CONFIRMATION:?}")]
+    Silent {
+        /// Where.
+        address: Address,
+        /// To what.
+        filter: String,
+    },
+    /// The connection is closed.
+    #[error("the connection to {address} is closed: {reason}")]
+    Closed {
+        /// Where.
+        address: Address,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl NatsError {
+    /// Whether a right is missing.
+    #[must_use]
+    pub(crate) fn is_forbidden(&self) -> bool {
+        match self {
+            Self::Connect { error, .. } => matches!(
+                error.kind(),
+                ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation
+            ),
+            Self::Refused { .. } => true,
+            Self::Creds { .. } | Self::Silent { .. } | Self::Closed { .. } => false,
+        }
+    }
+}
+
+fn connect_remedy(kind: ConnectErrorKind) -> &'static str {
+    match kind {
+        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+            "give --token-file, --user with --password-file, --creds or --nkey-file"
+        }
+        ConnectErrorKind::Tls => "check --tls-ca, --tls-cert and --tls-first",
+        ConnectErrorKind::Dns => "check the host's name",
+        _ => "check that a nats-server listens there",
+    }
+}
+
+/// What happens to a connection after it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It is there again.
+    Back,
+    /// It is gone; the client keeps trying.
+    Gone,
+    /// The server or the client has something to say.
+    Said(String),
+    /// It is gone for good.
+    Closed,
+}
+
+/// A connection to a server.
+pub(crate) struct Connection {
+    client: Client,
+    address: Address,
+    events: mpsc::Receiver<Event>,
+    /// Messages to ourselves that were received, which are no records.
+    confirmations: u64,
+}
+
+impl Connection {
+    /// Connects, at once or not at all: a wrong address should be said, not retried.
+    ///
+    /// # Errors
+    /// When there is no server or it does not let us in.
+    pub(crate) async fn open(address: Address, access: Access) -> Result<Self, NatsError> {
+        // The client library offers events and drops them when nobody listens, so may this.
+        let (sender, events) = mpsc::channel(64);
+        let mut options = ConnectOptions::new()
+            .name("x-tracer")
+            .subscription_capacity(BACKLOG)
+            .event_callback(move |event| {
+                let lost = sender.try_send(event);
+                drop(lost);
+                std::future::ready(())
+            });
+        if let Some(token) = access.token {
+            options = options.token(token);
+        }
+        if let Some((user, password)) = access.password {
+            options = options.user_and_password(user, password);
+        }
+        if let Some(seed) = access.nkey {
+            options = options.nkey(seed);
+        }
+        if let Some(path) = access.creds {
+            options = options
+                .credentials_file(&path)
+                .await
+                .map_err(|error| NatsError::Creds { path, error })?;
+        }
+        if let Some(path) = access.tls_ca {
+            options = options.add_root_certificates(path);
+        }
+        if let Some((certificate, key)) = access.tls_cert {
+            options = options.add_client_certificate(certificate, key);
+        }
+        if access.tls_first {
+            options = options.tls_first();
+        }
+        match options.connect(&address.0).await {
+            Ok(client) => Ok(Self {
+                client,
+                address,
+                events,
+                confirmations: 0,
+            }),
+            Err(error) => Err(NatsError::Connect { address, error }),
+        }
+    }
+
+    /// Where it leads.
+    #[must_use]
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Subscribes to a session, or to all, and returns once the server has taken it: what is
+    /// published from then on arrives.
+    ///
+    /// # Errors
+    /// When the server refuses, or does not answer in time.
+    pub(crate) async fn subscribe(
+        &mut self,
+        session: Option<&str>,
+    ) -> Result<Subscriber, NatsError> {
+        let filter = match session {
+            Some(session) => format!("xtracer.v1.{}.>", encode_token(session)),
+            None => "xtracer.v1.>".to_owned(),
+        };
+        let closed = |address: &Address, reason: &dyn fmt::Display| NatsError::Closed {
+            address: address.clone(),
+            reason: reason.to_string(),
+        };
+        let subscriber = self
+            .client
+            .subscribe(filter.clone())
+            .await
+            .map_err(|error| closed(&self.address, &error))?;
+        match tokio::time::timeout(CONFIRMATION, self.confirm(&filter)).await {
+            Ok(Ok(None)) => Ok(subscriber),
+            Ok(Ok(Some(reason))) => Err(NatsError::Refused {
+                address: self.address.clone(),
+                filter,
+                reason,
+            }),
+            Ok(Err(error)) => Err(closed(&self.address, &error)),
+            Err(_) => Err(NatsError::Silent {
+                address: self.address.clone(),
+                filter,
+            }),
+        }
+    }
+
+    /// Sends a message to ourselves: the server handles one connection's lines in order, so its
+    /// arrival, or any complaint about it, says that it has handled the subscription before it.
+    /// Gives the server's reason if it complains about `filter` itself.
+    async fn confirm(&mut self, filter: &str) -> Result<Option<String>, async_nats::Error> {
+        let inbox = self.client.new_inbox();
+        let mut echo = self.client.subscribe(inbox.clone()).await?;
+        self.client.publish(inbox, "".into()).await?;
+        self.client.flush().await?;
+        tokio::select! {
+            message = echo.next() => {
+                self.confirmations += u64::from(message.is_some());
+                Ok(None)
+            }
+            reason = complaint(&mut self.events) => {
+                Ok(reason.filter(|reason| reason.contains(filter)))
+            }
+        }
+    }
+
+    /// The next thing that happens to the connection; never ends while the connection lives.
+    pub(crate) async fn change(&mut self) -> Change {
+        loop {
+            return match self.events.recv().await {
+                Some(Event::Connected) => Change::Back,
+                Some(Event::Disconnected) => Change::Gone,
+                Some(Event::ServerError(error)) => Change::Said(error.to_string()),
+                Some(Event::ClientError(error)) => Change::Said(error.to_string()),
+                Some(Event::LameDuckMode) => Change::Said("the server is going to stop".into()),
+                // Counted exactly by `received`, hinted at by the library.
+                Some(Event::SlowConsumer(_) | Event::Draining) => continue,
+                Some(Event::Closed) | None => Change::Closed,
+            };
+        }
+    }
+
+    /// Messages that the client library has taken from the server, whether or not they found
+    /// room in the backlog.
+    #[must_use]
+    pub(crate) fn received(&self) -> u64 {
+        let all = self
+            .client
+            .statistics()
+            .in_messages
+            .load(std::sync::atomic::Ordering::Relaxed);
+        all.saturating_sub(self.confirmations)
+    }
+}
+
+/// The next error that the server reports.
+async fn complaint(events: &mut mpsc::Receiver<Event>) -> Option<String> {
+    while let Some(event) = events.recv().await {
+        if let Event::ServerError(ServerError::Other(reason)) = event {
+            return Some(reason);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        match text.parse::<Address>() {
+            Ok(address) => address.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_in_full() {
+        assert_eq!(shown("127.0.0.1:4223"), "nats://127.0.0.1:4223");
+        assert_eq!(shown("nats.example"), "nats://nats.example:4222");
+        assert_eq!(shown("tls://[::1]:1"), "tls://[::1]:1");
+    }
+
+    #[test]
+    fn a_secret_is_refused_and_not_repeated() {
+        for text in [
+            "nats://s3cret@host",
+            "nats://user:s3cret@host:4222",
+            "user:s3cret@host",
+        ] {
+            let answer = shown(text);
+            assert!(answer.starts_with("an address is no place"), "{answer}");
+            assert!(!answer.contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn another_scheme_is_named() {
+        assert!(shown("http://host").contains("invalid scheme for NATS server URL: http"));
+        assert!(shown("nats://").starts_with("expected nats://HOST:PORT"));
+    }
+}

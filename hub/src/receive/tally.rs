@@ -1,0 +1,108 @@
+//! What came of every message: the hub's half of the ledger.
+
+use std::collections::BTreeMap;
+
+use probeparser::Probe;
+use probeparser::wire::Envelope;
+
+use super::admit::Refusal;
+use super::order::{Order, Place, Start};
+
+/// Most numberings that are kept at once: a stranger may invent sessions and nodes without end.
+const MAX_STREAMS: usize = 100_000;
+
+/// Whose numbering a record belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stream {
+    /// The tracing session.
+    pub session: String,
+    /// The node's name.
+    pub node: String,
+    /// The probe.
+    pub probe: Probe,
+}
+
+/// One numbering and what was taken from it.
+#[derive(Debug)]
+pub(crate) struct StreamTally {
+    order: Order,
+    /// Records taken: shown, unless the user asked for other probes.
+    pub taken: u64,
+    /// Records that came twice.
+    pub repeats: u64,
+}
+
+impl StreamTally {
+    /// Numbers that never came.
+    #[must_use]
+    pub(crate) fn missing(&self) -> u64 {
+        self.order.missing()
+    }
+}
+
+/// What came of every message.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    start: Start,
+    /// By numbering.
+    pub streams: BTreeMap<Stream, StreamTally>,
+    /// Messages that were not what they claimed to be.
+    pub refused: u64,
+    /// Messages that were looked at.
+    pub polled: u64,
+}
+
+impl Tally {
+    /// Nothing came yet.
+    #[must_use]
+    pub(crate) fn new(start: Start) -> Self {
+        Self {
+            start,
+            streams: BTreeMap::new(),
+            refused: 0,
+            polled: 0,
+        }
+    }
+
+    /// Where its numberings begin.
+    #[must_use]
+    pub(crate) fn start(&self) -> Start {
+        self.start
+    }
+
+    /// Enters a record and says whether it is to be shown: repeats are not.
+    ///
+    /// # Errors
+    /// When it would begin one numbering too many.
+    pub(crate) fn take(&mut self, envelope: &Envelope<'_>) -> Result<bool, Refusal> {
+        let stream = Stream {
+            session: envelope.session.as_ref().to_owned(),
+            node: envelope.node.as_ref().to_owned(),
+            probe: envelope.record.probe(),
+        };
+        if self.streams.len() >= MAX_STREAMS && !self.streams.contains_key(&stream) {
+            return Err(Refusal::Streams(MAX_STREAMS));
+        }
+        let start = self.start;
+        let tally = self.streams.entry(stream).or_insert_with(|| StreamTally {
+            order: Order::new(start),
+            taken: 0,
+            repeats: 0,
+        });
+        let fresh = tally.order.place(envelope.seq, &envelope.time) != Place::Repeat;
+        if fresh {
+            tally.taken += 1;
+        } else {
+            tally.repeats += 1;
+        }
+        Ok(fresh)
+    }
+
+    /// Numbers that never came, in all.
+    #[must_use]
+    pub(crate) fn missing(&self) -> u64 {
+        self.streams
+            .values()
+            .fold(0, |sum, stream| sum.saturating_add(stream.missing()))
+    }
+}

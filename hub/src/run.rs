@@ -1,0 +1,78 @@
+//! From a command line to an exit status.
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser};
+
+use crate::cli::{Cli, Command};
+use crate::console::{print, say};
+use crate::exit::{Exit, Failure};
+use crate::{listen, local};
+
+/// Does what the command line says. An error is said on standard error, in a line.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            print(error.render().to_string().as_bytes());
+            return Exit::Usage;
+        }
+        // Help or version was asked for.
+        Err(text) => return printed(text.render().to_string().as_bytes()),
+    };
+    dispatch(cli).unwrap_or_else(|failure| {
+        say(format!("{:#}", failure.error));
+        failure.exit
+    })
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    match cli.command {
+        Some(Command::Local(args)) => block_on(local::run(args.config()?)),
+        Some(Command::Listen(args)) => block_on(listen::run(args.config()?)),
+        Some(Command::Version) => {
+            let version = env!("CARGO_PKG_VERSION");
+            let wire = probeparser::wire::VERSION;
+            Ok(printed(
+                format!("x-tracer {version}, wire contract {wire}\n").as_bytes(),
+            ))
+        }
+        Some(Command::Completion { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "x-tracer", &mut script);
+            Ok(printed(&script))
+        }
+        None => {
+            print(Cli::command().render_help().to_string().as_bytes());
+            Ok(Exit::Usage)
+        }
+    }
+}
+
+/// Runs on this thread, which is the main one, with workers beside it. Whatever still blocks at
+/// the end, such as a terminal that takes nothing, is left behind.
+fn block_on(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("hub")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Prints a text that was asked for. A reader that has seen enough of it is no error.
+fn printed(text: &[u8]) -> Exit {
+    match std::io::stdout().lock().write_all(text) {
+        Ok(()) => Exit::Done,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(error) => {
+            say(format!("standard output: {error}"));
+            Exit::Failed
+        }
+    }
+}

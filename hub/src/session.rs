@@ -1,0 +1,269 @@
+//! **Wiring**: from a subscription to lines, until something ends it, then the account.
+
+mod board;
+mod ending;
+mod summary;
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use async_nats::Subscriber;
+use probeparser::Probe;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
+
+use crate::console::say;
+use crate::exit::{Exit, Failure};
+use crate::local::{Agent, Server};
+use crate::receive::{Change, Connection, Feed, News, Start, Take, lock};
+use crate::show::{Closed, Format, Writer};
+use crate::stop::{self, Signals};
+use board::Board;
+use ending::Ending;
+use summary::summary;
+
+/// How long the agent may take to detach its probes and say its last words.
+const AGENT_FAREWELL: Duration = Duration::from_secs(20);
+/// How long its last words may be under way once it has ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a reader may keep what has arrived from being written, once a session ends.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Refused messages that are told one by one.
+const REFUSALS: u32 = 5;
+
+/// How the user wants it.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Which probes' records to show.
+    pub probes: Vec<Probe>,
+    /// The form of a line.
+    pub format: Format,
+    /// When to end.
+    pub timeout: Option<Duration>,
+    /// Whether a loss is a failure.
+    pub strict: bool,
+}
+
+/// What this hub has started itself.
+pub(crate) struct Own {
+    /// The agent.
+    pub agent: Agent,
+    /// The server, unless the user named one.
+    pub server: Option<Server>,
+}
+
+/// Shows what comes until something ends it; gives the exit status.
+///
+/// # Errors
+/// When the session breaks instead of ending.
+pub(crate) async fn run(
+    connection: Connection,
+    subscriber: Subscriber,
+    own: Option<Own>,
+    settings: Settings,
+    mut signals: Signals,
+) -> Result<Exit, Failure> {
+    let mut session = Session::start(connection, subscriber, own, &settings)?;
+    let ending = session.until_end(&mut signals, settings.timeout).await;
+    tokio::select! {
+        exit = session.finish(ending, settings.strict) => exit,
+        () = signals.next() => Err(anyhow!("left at once, asked a second time").into()),
+    }
+}
+
+struct Session {
+    connection: Connection,
+    feed: Feed,
+    writer: Writer,
+    board: Board,
+    own: Option<Own>,
+    refusals: u32,
+    missing_told: u64,
+}
+
+impl Session {
+    fn start(
+        connection: Connection,
+        subscriber: Subscriber,
+        own: Option<Own>,
+        settings: &Settings,
+    ) -> Result<Self, Failure> {
+        let stdout = std::io::stdout();
+        let terminal = std::io::IsTerminal::is_terminal(&stdout);
+        let (writer, lines) = Writer::start(stdout, settings.format, terminal)
+            .map_err(|error| anyhow!("cannot start the writing thread: {error}"))?;
+        let feed = Feed::start(Take {
+            subscriber,
+            probes: settings.probes.clone(),
+            start: if own.is_some() {
+                Start::AtOne
+            } else {
+                Start::Anywhere
+            },
+            lines,
+        });
+        let probes = if own.is_some() {
+            settings.probes.clone()
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            connection,
+            feed,
+            writer,
+            board: Board::new(probes),
+            own,
+            refusals: 0,
+            missing_told: 0,
+        })
+    }
+
+    async fn until_end(&mut self, signals: &mut Signals, limit: Option<Duration>) -> Ending {
+        let time_over = stop::time_over(limit);
+        let reader_gone = stop::reader_gone();
+        tokio::pin!(time_over, reader_gone);
+        let mut second = interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut away = false;
+        loop {
+            tokio::select! {
+                () = signals.next() => return Ending::Asked,
+                () = &mut time_over => return Ending::TimeOver,
+                () = &mut reader_gone => return Ending::ReaderGone,
+                closed = self.writer.closed() => match closed {
+                    Closed::ByReader => return Ending::ReaderGone,
+                    Closed::Failed(error) => return Ending::WriterFailed(error),
+                    Closed::Done => return Ending::ConnectionClosed,
+                },
+                news = self.feed.news() => match news {
+                    Some(news) => {
+                        tell(news, &mut self.board, &mut self.refusals);
+                        if self.board.is_over() {
+                            return Ending::ProbesOver;
+                        }
+                    }
+                    None => return Ending::ConnectionClosed,
+                },
+                change = self.connection.change() => match change {
+                    Change::Gone => {
+                        away = true;
+                        let address = self.connection.address();
+                        say(format!("lost the connection to {address}; trying again"));
+                    }
+                    Change::Back if away => {
+                        away = false;
+                        say(format!("connected to {} again", self.connection.address()));
+                    }
+                    Change::Back => {}
+                    Change::Said(words) => say(format!("{}: {words}", self.connection.address())),
+                    Change::Closed => return Ending::ConnectionClosed,
+                },
+                ending = gone(&mut self.own) => return ending,
+                _ = second.tick() => self.tell_missing(),
+            }
+        }
+    }
+
+    fn tell_missing(&mut self) {
+        let missing = self.feed.tally().missing();
+        if missing > self.missing_told {
+            say(format!(
+                "{missing} records are missing so far, by their numbers"
+            ));
+            self.missing_told = missing;
+        }
+    }
+
+    /// Lets what is under way arrive, ends what we have started, and sums up.
+    async fn finish(mut self, ending: Ending, strict: bool) -> Result<Exit, Failure> {
+        let farewell = self.farewell(&ending).await;
+        let tally = self.feed.stop(DRAIN).await;
+        let ending = match ending {
+            Ending::ReaderGone | Ending::WriterFailed(_) => ending,
+            other => match self.writer.closed().await {
+                Closed::Done => other,
+                Closed::ByReader => Ending::ReaderGone,
+                Closed::Failed(error) => Ending::WriterFailed(error),
+            },
+        };
+        // Whoever has seen enough wants no account either.
+        if !matches!(ending, Ending::ReaderGone) {
+            let tally = lock(&tally);
+            let overrun = self.connection.received().saturating_sub(tally.polled);
+            let summary = summary(&self.board, &tally, overrun);
+            summary.lines.iter().for_each(say);
+            farewell?;
+            let exit = ending.verdict(&self.board)?;
+            return Ok(if exit == Exit::Done && strict && summary.lost {
+                Exit::Loss
+            } else {
+                exit
+            });
+        }
+        Ok(Exit::Done)
+    }
+
+    /// Ends the agent, if it is ours, and waits for its last words.
+    async fn farewell(&mut self, ending: &Ending) -> Result<(), Failure> {
+        let Some(own) = &mut self.own else {
+            return Ok(());
+        };
+        let agent = &mut own.agent;
+        if !matches!(ending, Ending::AgentGone(_)) {
+            agent.terminate();
+            let deadline = Instant::now() + AGENT_FAREWELL;
+            loop {
+                tokio::select! {
+                    _ = agent.exited() => break,
+                    Some(news) = self.feed.news() => tell(news, &mut self.board, &mut self.refusals),
+                    () = sleep_until(deadline) => {
+                        return Err(anyhow!(
+                            "x-agent did not end within {AGENT_FAREWELL:?} of being asked and was killed"
+                        )
+                        .into());
+                    }
+                }
+            }
+        }
+        let deadline = Instant::now() + LAST_WORDS;
+        while !self.board.is_over() {
+            match timeout_at(deadline, self.feed.news()).await {
+                Ok(Some(news)) => tell(news, &mut self.board, &mut self.refusals),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        agent.last_words().await;
+        Ok(())
+    }
+}
+
+/// Tells what the receiving task has heard.
+fn tell(news: News, board: &mut Board, refusals: &mut u32) {
+    match news {
+        News::Status(status) => board.enter(&status).iter().for_each(say),
+        News::Refused { subject, refusal } => {
+            *refusals = refusals.saturating_add(1);
+            if *refusals <= REFUSALS {
+                say(format!("refused a message on {subject}: {refusal}"));
+            } else if *refusals == REFUSALS + 1 {
+                say("refused more messages; they are counted");
+            }
+        }
+    }
+}
+
+/// Waits until something that we have started is gone.
+async fn gone(own: &mut Option<Own>) -> Ending {
+    let Some(Own { agent, server }) = own else {
+        return std::future::pending().await;
+    };
+    let server_gone = async {
+        match server {
+            Some(server) => server.gone().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        status = agent.exited() => Ending::AgentGone(status),
+        words = server_gone => Ending::ServerGone(words),
+    }
+}

@@ -1,0 +1,286 @@
+//! Where every probe stands, from the agents' status messages: pure, no I/O.
+
+use std::collections::BTreeMap;
+
+use probeparser::Probe;
+use probeparser::wire::{Ledger, State, Status};
+
+use crate::receive::Stream;
+
+/// A tool's last words that are repeated.
+const WORDS: usize = 8;
+/// Numberings that are kept: a stranger may invent sessions and nodes without end.
+const MAX_ENTRIES: usize = 100_000;
+
+/// One probe of one agent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    /// Its last state that is one of its life: notes and reports are none.
+    pub state: State,
+    /// Whether it has ever attached, or come to its own end.
+    pub worked: bool,
+    /// Its latest ledger.
+    pub ledger: Option<Ledger>,
+}
+
+impl Standing {
+    /// Whether nothing more will come from it.
+    #[must_use]
+    pub(super) fn is_final(&self) -> bool {
+        matches!(
+            self.state,
+            State::Stopped | State::Finished | State::GivenUp
+        )
+    }
+
+    /// Whether it is past its start.
+    fn is_settled(&self) -> bool {
+        self.worked || self.is_final()
+    }
+}
+
+/// All probes that were heard of.
+#[derive(Debug)]
+pub(super) struct Board {
+    /// The probes of the agent that this hub has started; empty when it has started none.
+    own: Vec<Probe>,
+    standings: BTreeMap<Stream, Standing>,
+    announced: bool,
+}
+
+impl Board {
+    /// Nothing heard yet. `own` are the probes of an agent of our own: only then it is known how
+    /// many there must be, and only then node names can be left out.
+    #[must_use]
+    pub(super) fn new(own: Vec<Probe>) -> Self {
+        Self {
+            own,
+            standings: BTreeMap::new(),
+            announced: false,
+        }
+    }
+
+    /// The probes of our own agent.
+    #[must_use]
+    pub(super) fn own(&self) -> &[Probe] {
+        &self.own
+    }
+
+    /// Every probe that was heard of.
+    #[must_use]
+    pub(super) fn standings(&self) -> &BTreeMap<Stream, Standing> {
+        &self.standings
+    }
+
+    /// Enters a status message and gives the lines to say about it.
+    pub(super) fn enter(&mut self, status: &Status) -> Vec<String> {
+        let mut lines = self.lines(status);
+        if let Some(probe) = status.probe {
+            let stream = Stream {
+                session: status.session.clone(),
+                node: status.node.clone(),
+                probe,
+            };
+            if self.standings.len() < MAX_ENTRIES || self.standings.contains_key(&stream) {
+                let standing = self.standings.entry(stream).or_insert(Standing {
+                    state: State::Starting,
+                    worked: false,
+                    ledger: None,
+                });
+                if !matches!(status.state, State::Note | State::Report) {
+                    standing.state = status.state;
+                    standing.worked |= matches!(status.state, State::Attached | State::Finished);
+                }
+                standing.ledger = status.ledger.or(standing.ledger);
+            }
+        }
+        if !self.announced && !self.own.is_empty() && self.all(Standing::is_settled) {
+            self.announced = true;
+            let worked = self
+                .standings
+                .values()
+                .filter(|standing| standing.worked)
+                .count();
+            lines.push(format!("probes attached {worked}/{}", self.own.len()));
+        }
+        lines
+    }
+
+    /// Whether one of our probes has ever worked.
+    #[must_use]
+    pub(super) fn has_worked(&self) -> bool {
+        self.standings.values().any(|standing| standing.worked)
+    }
+
+    /// Whether nothing more will come from any of our probes.
+    #[must_use]
+    pub(super) fn is_over(&self) -> bool {
+        self.all(Standing::is_final)
+    }
+
+    /// Whether all our probes have been given up.
+    #[must_use]
+    pub(super) fn is_blind(&self) -> bool {
+        self.all(|standing| standing.state == State::GivenUp)
+    }
+
+    fn all(&self, holds: impl Fn(&Standing) -> bool) -> bool {
+        !self.own.is_empty()
+            && self.own.iter().all(|probe| {
+                let standing = self
+                    .standings
+                    .iter()
+                    .find(|(stream, _)| stream.probe == *probe);
+                standing.is_some_and(|(_, standing)| holds(standing))
+            })
+    }
+
+    fn lines(&self, status: &Status) -> Vec<String> {
+        let who = match (self.own.is_empty(), status.probe) {
+            (false, Some(probe)) => format!("{probe}: "),
+            (false, None) => String::new(),
+            (true, Some(probe)) => format!("{}: {probe}: ", status.node),
+            (true, None) => format!("{}: ", status.node),
+        };
+        let message = match (status.state, status.message.as_str()) {
+            (State::Attached, message) => {
+                let took = status
+                    .took_ms
+                    .map(|took| format!(" after {}", seconds(took)));
+                Some(join(
+                    &format!("attached{}", took.unwrap_or_default()),
+                    message,
+                ))
+            }
+            (State::Failed, message) => Some(join("failed, will be tried again", message)),
+            (State::GivenUp, message) => Some(join("given up", message)),
+            (State::Finished, message) => Some(join("finished", message)),
+            // Its ledger is for the summary; there is nothing to say unless it says something.
+            (_, "") => None,
+            (_, message) => Some(message.to_owned()),
+        };
+        let mut lines = Vec::new();
+        lines.extend(message.map(|message| format!("{who}{message}")));
+        let silent = status.said.len().saturating_sub(WORDS);
+        lines.extend(
+            status.said[silent..]
+                .iter()
+                .map(|said| format!("{who}| {said}")),
+        );
+        lines.extend(
+            status
+                .remedy
+                .iter()
+                .map(|remedy| format!("{who}what to do: {remedy}")),
+        );
+        lines
+    }
+}
+
+fn join(what: &str, message: &str) -> String {
+    if message.is_empty() {
+        what.to_owned()
+    } else {
+        format!("{what}: {message}")
+    }
+}
+
+/// Milliseconds as seconds with one decimal.
+fn seconds(milliseconds: u64) -> String {
+    let tenths = milliseconds.saturating_add(50) / 100;
+    format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(probe: Option<Probe>, state: State) -> Status {
+        Status {
+            v: 1,
+            session: "s".into(),
+            node: "n".into(),
+            time: String::new(),
+            probe,
+            state,
+            message: String::new(),
+            remedy: None,
+            said: vec![],
+            probes: vec![],
+            took_ms: None,
+            ledger: None,
+        }
+    }
+
+    #[test]
+    fn attaching_is_told_and_summed_up_once() {
+        let mut board = Board::new(vec![Probe::Tcptracer, Probe::Biosnoop]);
+        let mut attached = status(Some(Probe::Tcptracer), State::Attached);
+        attached.took_ms = Some(31_249);
+        assert_eq!(board.enter(&attached), ["tcptracer: attached after 31.2 s"]);
+        assert!(board.has_worked() && !board.is_over());
+        let mut given_up = status(Some(Probe::Biosnoop), State::GivenUp);
+        given_up.message = "cannot attach".into();
+        given_up.said = (0..20).map(|line| format!("line {line}")).collect();
+        given_up.remedy = Some("use another kernel".into());
+        let lines = board.enter(&given_up);
+        assert_eq!(lines[0], "biosnoop: given up: cannot attach");
+        assert_eq!(lines[1], "biosnoop: | line 12");
+        assert_eq!(
+            lines[lines.len() - 2..],
+            [
+                "biosnoop: what to do: use another kernel",
+                "probes attached 1/2"
+            ]
+        );
+        assert_eq!(
+            board
+                .enter(&status(Some(Probe::Tcptracer), State::Finished))
+                .len(),
+            1
+        );
+        assert!(board.is_over() && !board.is_blind());
+    }
+
+    #[test]
+    fn all_given_up_is_blind() {
+        let mut board = Board::new(vec![Probe::Tcplife]);
+        assert!(!board.is_over());
+        assert_eq!(
+            board.enter(&status(Some(Probe::Tcplife), State::GivenUp)),
+            ["tcplife: given up", "probes attached 0/1"]
+        );
+        assert!(board.is_over() && board.is_blind() && !board.has_worked());
+    }
+
+    #[test]
+    fn a_note_or_a_report_changes_no_state_and_keeps_the_ledger() {
+        let mut board = Board::new(vec![Probe::Tcplife]);
+        let mut report = status(Some(Probe::Tcplife), State::Stopped);
+        report.ledger = Some(Ledger {
+            printed: 3,
+            ..Ledger::default()
+        });
+        board.enter(&report);
+        assert_eq!(
+            board.enter(&status(Some(Probe::Tcplife), State::Report)),
+            Vec::<String>::new()
+        );
+        assert!(board.is_over());
+        let standing = board.standings().values().next().unwrap();
+        assert_eq!(standing.ledger.unwrap().printed, 3);
+    }
+
+    #[test]
+    fn who_only_listens_is_told_the_node() {
+        let mut board = Board::new(vec![]);
+        let mut note = status(None, State::Note);
+        note.message = "the table could not be loaded".into();
+        assert_eq!(board.enter(&note), ["n: the table could not be loaded"]);
+        assert_eq!(
+            board.enter(&status(Some(Probe::Tcplife), State::Attached)),
+            ["n: tcplife: attached"]
+        );
+        assert!(!board.is_over());
+    }
+}

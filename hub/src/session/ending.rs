@@ -1,0 +1,68 @@
+//! Why a session ended, and what that is worth.
+
+use std::io;
+use std::process::ExitStatus;
+
+use anyhow::anyhow;
+
+use super::board::Board;
+use crate::exit::{Exit, Failure};
+
+/// Why a session ends.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// A signal asked for it.
+    Asked,
+    /// Its time limit is reached.
+    TimeOver,
+    /// Nobody reads standard output any more.
+    ReaderGone,
+    /// Standard output takes nothing more.
+    WriterFailed(io::Error),
+    /// Nothing more will come from any probe of our agent.
+    ProbesOver,
+    /// Our agent has ended.
+    AgentGone(ExitStatus),
+    /// Our server has ended, with these last words.
+    ServerGone(String),
+    /// The connection is closed and will not come back.
+    ConnectionClosed,
+}
+
+impl Ending {
+    /// The exit status, once the agent has said all.
+    ///
+    /// # Errors
+    /// When the session broke, or never came to anything.
+    pub(super) fn verdict(self, board: &Board) -> Result<Exit, Failure> {
+        if board.is_blind() {
+            let error = anyhow!("every probe has failed for good; each has said why above");
+            return Err(Failure::new(Exit::Blind, error));
+        }
+        match self {
+            Self::ReaderGone | Self::ProbesOver => Ok(Exit::Done),
+            Self::Asked | Self::TimeOver if board.own().is_empty() || board.has_worked() => {
+                Ok(Exit::Done)
+            }
+            Self::Asked => Err(anyhow!("ended before any probe had attached").into()),
+            Self::TimeOver => Err(anyhow!(
+                "no probe had attached when the time was over: give a longer --timeout"
+            )
+            .into()),
+            Self::AgentGone(status) if status.success() && board.is_over() => Ok(Exit::Done),
+            Self::AgentGone(status) => {
+                let exit = match Exit::of_agent(status.code()) {
+                    Exit::Done => Exit::Failed,
+                    exit => exit,
+                };
+                Err(Failure::new(
+                    exit,
+                    anyhow!("x-agent ended by itself: {status}"),
+                ))
+            }
+            Self::WriterFailed(error) => Err(anyhow!("standard output: {error}").into()),
+            Self::ServerGone(words) => Err(anyhow!("nats-server ended by itself: {words}").into()),
+            Self::ConnectionClosed => Err(anyhow!("the connection to NATS is closed").into()),
+        }
+    }
+}

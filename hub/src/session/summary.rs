@@ -1,0 +1,336 @@
+//! The account at the end of a session: pure, no I/O.
+
+use std::collections::BTreeSet;
+
+use probeparser::wire::Ledger;
+
+use super::board::{Board, Standing};
+use crate::receive::{Start, Stream, StreamTally, Tally};
+
+/// What there is to say at the end.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Summary {
+    /// The lines to say.
+    pub lines: Vec<String>,
+    /// Whether anything was lost, or may have been.
+    pub lost: bool,
+}
+
+/// Sums up. `overrun` is the number of messages that reached this machine and were not looked at.
+///
+/// Lines of processes that nobody could attribute are told but are no loss: they were withheld on
+/// purpose, because they may be another pod's.
+#[must_use]
+pub(super) fn summary(board: &Board, tally: &Tally, overrun: u64) -> Summary {
+    let mut losses = Vec::new();
+    let mut lines = Vec::new();
+    let (mut taken, mut unattributed) = (0_u64, 0_u64);
+    let streams: BTreeSet<&Stream> = board
+        .standings()
+        .keys()
+        .chain(tally.streams.keys())
+        .collect();
+    for stream in streams {
+        let name = match tally.start() {
+            Start::AtOne => stream.probe.to_string(),
+            Start::Anywhere => format!("{}: {}", stream.node, stream.probe),
+        };
+        let probe = Account {
+            standing: board.standings().get(stream),
+            tally: tally.streams.get(stream),
+            start: tally.start(),
+        };
+        lines.push(format!("{name}: {}", probe.line()));
+        losses.extend(
+            probe
+                .losses()
+                .into_iter()
+                .map(|loss| format!("{name}: {loss}")),
+        );
+        taken += probe.taken();
+        unattributed += probe.ledger().unwrap_or_default().unattributed;
+    }
+    let silent = board.own().iter().filter(|probe| {
+        board
+            .standings()
+            .keys()
+            .all(|stream| stream.probe != **probe)
+    });
+    losses.extend(silent.map(|probe| format!("{probe}: the agent said nothing of it")));
+    if tally.refused > 0 {
+        losses.push(format!(
+            "{} messages refused, since they were not what they claimed",
+            tally.refused
+        ));
+    }
+    if overrun > 0 {
+        losses.push(format!(
+            "{overrun} messages reached the hub faster than it could show them"
+        ));
+    }
+    let withheld = match unattributed {
+        0 => String::new(),
+        lines => format!(" ({lines} lines of processes that nobody could attribute were withheld)"),
+    };
+    lines.push(match (losses.is_empty(), tally.start()) {
+        (true, Start::AtOne) => {
+            format!("complete: every record that was published is shown, {taken} in all{withheld}")
+        }
+        (true, Start::Anywhere) => {
+            format!("{taken} records shown, none missing among their numbers{withheld}")
+        }
+        (false, _) => format!("incomplete: {}{withheld}", losses.join("; ")),
+    });
+    Summary {
+        lines,
+        lost: !losses.is_empty(),
+    }
+}
+
+/// One probe of one agent, as the agent and as the hub counted it.
+struct Account<'a> {
+    standing: Option<&'a Standing>,
+    tally: Option<&'a StreamTally>,
+    start: Start,
+}
+
+impl Account<'_> {
+    fn ledger(&self) -> Option<Ledger> {
+        self.standing.and_then(|standing| standing.ledger)
+    }
+
+    fn taken(&self) -> u64 {
+        self.tally.map_or(0, |tally| tally.taken)
+    }
+
+    fn missing(&self) -> u64 {
+        self.tally.map_or(0, StreamTally::missing)
+    }
+
+    /// Whether the agent's count is its last.
+    fn is_final(&self) -> bool {
+        self.standing
+            .is_some_and(|standing| standing.is_final() && standing.ledger.is_some())
+    }
+
+    /// Records that the agent published and that did not come. A number that is skipped may also
+    /// have been dropped in the agent's queue, which the agent has counted.
+    fn lost_on_the_way(&self) -> u64 {
+        match (self.start, self.ledger()) {
+            (Start::AtOne, Some(ledger)) if self.is_final() => {
+                ledger.published.saturating_sub(self.taken())
+            }
+            (_, ledger) => self
+                .missing()
+                .saturating_sub(ledger.unwrap_or_default().dropped),
+        }
+    }
+
+    fn line(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(l) = self.ledger() {
+            parts.push(format!(
+                "printed {} = outside {} + unattributed {} + unparsed {} + dropped {} + published {}",
+                l.printed, l.outside, l.unattributed, l.unparsed, l.dropped, l.published
+            ));
+        }
+        parts.push(format!(
+            "shown {}; missing {}",
+            self.taken(),
+            self.missing()
+        ));
+        let repeats = self.tally.map_or(0, |tally| tally.repeats);
+        let restarts = self.ledger().map_or(0, |ledger| ledger.restarts);
+        for (count, what) in [(repeats, "came twice"), (restarts, "restarts")] {
+            if count > 0 {
+                parts.push(format!("{what} {count}"));
+            }
+        }
+        parts.join("; ")
+    }
+
+    fn losses(&self) -> Vec<String> {
+        let ledger = self.ledger().unwrap_or_default();
+        let ends = [
+            ledger.outside,
+            ledger.unattributed,
+            ledger.unparsed,
+            ledger.dropped,
+            ledger.published,
+        ];
+        let ended = ends.into_iter().fold(0, u64::saturating_add);
+        let unaccounted = if self.is_final() {
+            ledger.printed.abs_diff(ended)
+        } else {
+            0
+        };
+        let places = [
+            (ledger.lost_samples, "lost in the kernel's buffer"),
+            (ledger.lost_in_host, "lost between the tool and the agent"),
+            (ledger.unparsed, "not understood by the agent"),
+            (ledger.dropped, "dropped because the agent's queue was full"),
+            (unaccounted, "not accounted for by the agent"),
+            (self.lost_on_the_way(), "lost between the agent and the hub"),
+        ];
+        let mut losses: Vec<_> = places
+            .into_iter()
+            .filter(|&(count, _)| count > 0)
+            .map(|(count, place)| format!("{count} {place}"))
+            .collect();
+        if self.start == Start::AtOne && !self.is_final() {
+            losses.push("the agent ended without its last account".into());
+        }
+        losses
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use probeparser::record::Execsnoop;
+    use probeparser::wire::{By, Envelope};
+    use probeparser::wire::{State, Status};
+    use probeparser::{Clock, Probe, Record};
+
+    use super::*;
+
+    fn board(state: State, ledger: Ledger) -> Board {
+        let mut board = Board::new(vec![Probe::Execsnoop]);
+        board.enter(&Status {
+            v: 1,
+            session: "s".into(),
+            node: "n".into(),
+            time: String::new(),
+            probe: Some(Probe::Execsnoop),
+            state,
+            message: String::new(),
+            remedy: None,
+            said: vec![],
+            probes: vec![],
+            took_ms: None,
+            ledger: Some(ledger),
+        });
+        board
+    }
+
+    fn tally(start: Start, seqs: &[u64]) -> Tally {
+        let mut tally = Tally::new(start);
+        for &seq in seqs {
+            let taken = tally.take(&Envelope {
+                session: "s".into(),
+                seq,
+                time: "t".into(),
+                node: "n".into(),
+                namespace: "".into(),
+                pod: "".into(),
+                container: "".into(),
+                sys_time: Clock::new(0, 0, 0).unwrap(),
+                record: Record::Execsnoop(Execsnoop {
+                    time_s: None,
+                    uid: None,
+                    comm: "x".into(),
+                    pid: 1,
+                    parent_comm: None,
+                    ppid: None,
+                    cpu: None,
+                    ret: 0,
+                    args: "".into(),
+                }),
+                pid_ns: None,
+                by: By::Kernel,
+                raw: "".into(),
+                cut: false,
+            });
+            taken.unwrap();
+        }
+        tally
+    }
+
+    const LEDGER: Ledger = Ledger {
+        printed: 10,
+        outside: 5,
+        unattributed: 2,
+        unparsed: 0,
+        dropped: 0,
+        published: 3,
+        lost_samples: 0,
+        lost_in_host: 0,
+        restarts: 0,
+    };
+
+    fn last_line(state: State, ledger: Ledger, seqs: &[u64]) -> String {
+        let summary = summary(&board(state, ledger), &tally(Start::AtOne, seqs), 0);
+        let last = summary.lines.last().unwrap().clone();
+        assert_eq!(summary.lost, last.starts_with("incomplete"), "{last}");
+        last
+    }
+
+    #[test]
+    fn the_sum_is_shown_and_complete_is_said() {
+        let summary = summary(
+            &board(State::Stopped, LEDGER),
+            &tally(Start::AtOne, &[1, 2, 3]),
+            0,
+        );
+        assert_eq!(
+            summary.lines,
+            [
+                "execsnoop: printed 10 = outside 5 + unattributed 2 + unparsed 0 + dropped 0 + published 3; shown 3; missing 0",
+                "complete: every record that was published is shown, 3 in all (2 lines of processes that nobody could attribute were withheld)",
+            ]
+        );
+        assert!(!summary.lost);
+    }
+
+    #[test]
+    fn a_loss_is_named_by_place_and_number() {
+        let last = last_line(State::Stopped, LEDGER, &[1, 3]);
+        assert!(last.starts_with("incomplete: execsnoop: 1 lost between the agent and the hub"));
+        // The last records leave no gap in the numbers.
+        assert!(last_line(State::Stopped, LEDGER, &[1]).contains(": 2 lost between"));
+        let dropped = Ledger {
+            printed: 11,
+            dropped: 1,
+            lost_samples: 7,
+            ..LEDGER
+        };
+        let last = last_line(State::Stopped, dropped, &[1, 2, 4]);
+        assert_eq!(
+            last.split(" (").next().unwrap(),
+            "incomplete: execsnoop: 7 lost in the kernel's buffer; execsnoop: 1 dropped because the agent's queue was full"
+        );
+    }
+
+    #[test]
+    fn without_the_last_account_nothing_is_complete() {
+        assert!(
+            last_line(State::Attached, LEDGER, &[1, 2, 3]).contains("without its last account")
+        );
+        let open = Ledger {
+            printed: 12,
+            ..LEDGER
+        };
+        assert!(last_line(State::Stopped, open, &[1, 2, 3]).contains("2 not accounted for"));
+    }
+
+    #[test]
+    fn what_the_hub_itself_did_not_show_is_a_loss() {
+        let mut tally = tally(Start::AtOne, &[1, 2, 3]);
+        tally.refused = 4;
+        let summary = summary(&board(State::Stopped, LEDGER), &tally, 9);
+        let last = summary.lines.last().unwrap();
+        assert!(last.contains("4 messages refused") && last.contains("9 messages reached"));
+    }
+
+    #[test]
+    fn who_joined_late_claims_no_more_than_it_saw() {
+        let board = Board::new(vec![]);
+        let all = summary(&board, &tally(Start::Anywhere, &[100, 101]), 0);
+        assert_eq!(all.lines[0], "n: execsnoop: shown 2; missing 0");
+        assert_eq!(
+            all.lines[1],
+            "2 records shown, none missing among their numbers"
+        );
+        let holes = summary(&board, &tally(Start::Anywhere, &[100, 103]), 0);
+        assert!(holes.lines[1].contains("n: execsnoop: 2 lost between the agent and the hub"));
+    }
+}
