@@ -1,1 +1,4 @@
 //! The agent on the node.
+
+mod embed;
+pub mod probe;

@@ -4,8 +4,8 @@ It exists so that the installed, unmodified tools run anywhere in milliseconds. 
 tools and the probe host touch is here; see ../README.md for the settings.
 """
 import atexit
-import ctypes
 import os
+import signal
 import time
 
 from . import _feed, _settings, table
@@ -115,11 +115,11 @@ def _compile(text):
     _settings.journal("compile filter=%d" % ("container_should_be_filtered" in text
                                              and "BPF_TABLE_PINNED" in text))
     if verdict.startswith("slow:"):
-        # LLVM holds the interpreter and hears no signal: sleep inside C, GIL kept, until it is over.
-        clock, until = time.monotonic, time.monotonic() + float(verdict[5:])
-        nap = ctypes.PyDLL(None).usleep
-        while clock() < until:
-            nap(100_000)
+        # LLVM returns to Python only when it is done: until then no signal is heard.
+        deaf = {signal.SIGINT, signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, deaf)
+        _sleep(float(verdict[5:]))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, deaf)
     if verdict == "headers":
         _say(1, "Unable to find kernel headers. Try installing them.\n")
         _say(2, "chdir(/lib/modules/0.0.0/build): No such file or directory\n")

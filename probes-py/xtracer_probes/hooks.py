@@ -1,0 +1,180 @@
+"""The hooks on the installed `bcc` package, set in a tool's own process before the tool runs.
+
+Tools bind `BPF`, `printb` and `filter_by_containers` by name when they start, so the attributes are
+replaced before that. Each hook calls what it replaced; where this release of bcc lacks a name, there
+is nothing to hook.
+"""
+import functools
+import gc
+import sys
+
+from xtracer_probes import attach, pidns
+
+# How long one poll may block, milliseconds: a tool that is told to stop does so this soon.
+POLL_MS = 200
+
+
+def install(host, tool, filter_map=None, page_cnt=None, ended=lambda: None):
+    """Hook the bcc that tools will import.
+
+    `host` is the embedding program, `tool` the tool's plain name, `filter_map` the pinned map of PID
+    namespaces, `page_cnt` the least size of each perf ring in pages (a power of two), `ended()` returns
+    an exception with which a callback wanted to end the tool.
+    """
+    import bcc
+    from bcc import table
+
+    _loading(host, bcc.BPF)
+    _polling(host, bcc.BPF, ended)
+    _buffers(host, table, page_cnt)
+    _attaching(host, bcc.BPF, tool)
+    _sleeping(host)
+    if filter_map:
+        _filtering(host, bcc.BPF, filter_map)
+
+
+def _replace(owner, name, wrap):
+    """Put `wrap(original)` in the place of `owner.name`, if there is one."""
+    original = getattr(owner, name, None)
+    if original is None:
+        return
+    static = isinstance(owner.__dict__.get(name), (staticmethod, classmethod))
+    wrapped = functools.wraps(original)(wrap(original))
+    setattr(owner, name, staticmethod(wrapped) if static else wrapped)
+
+
+def _loading(host, BPF):
+    def wrap(original):
+        def load(self, *args, **kwargs):
+            host.loaded()
+            return original(self, *args, **kwargs)
+        return load
+    _replace(BPF, "__init__", wrap)
+
+
+def reached_first_wait(host):
+    """A tool is attached when it first waits: only then can LLVM's memory go."""
+    if not host.attached():
+        return
+    BPF = getattr(sys.modules.get("bcc"), "BPF", None)
+    if hasattr(BPF, "free_bcc_memory"):
+        BPF.free_bcc_memory()
+        gc.collect()
+        host.trim()
+
+
+def _polling(host, BPF, ended):
+    def check():
+        if host.stopping:
+            raise ended() or KeyboardInterrupt
+
+    def wrap(original):
+        def poll(self, timeout=-1):
+            reached_first_wait(host)
+            check()
+            original(self, POLL_MS if timeout is None or timeout < 0 else min(timeout, POLL_MS))
+            host.flush()
+            check()
+        return poll
+    for name in ("perf_buffer_poll", "ring_buffer_poll", "kprobe_poll"):
+        _replace(BPF, name, wrap)
+
+
+def _sleeping(host):
+    """Tools that read counters by the clock wait in `time.sleep`, which a signal interrupts."""
+    import time
+
+    def wrap(original):
+        def sleep(seconds):
+            BPF = getattr(sys.modules.get("bcc"), "BPF", None)
+            if BPF is not None and host.is_loaded:
+                reached_first_wait(host)
+            host.flush()
+            original(seconds)
+        return sleep
+    _replace(time, "sleep", wrap)
+
+
+def _buffers(host, table, page_cnt):
+    def wrap_perf(original):
+        def open_perf_buffer(self, callback, pages=8, lost_cb=None, *rest, **kwargs):
+            name = _text(getattr(self, "_name", b"?"))
+            pages = max(kwargs.pop("page_cnt", pages), page_cnt or 0)
+
+            def lost(count):
+                host.lost(name, count)
+                if lost_cb:
+                    lost_cb(count)
+            return original(self, host.callback(callback), pages, lost, *rest, **kwargs)
+        return open_perf_buffer
+
+    def wrap_ring(original):
+        def open_ring_buffer(self, callback, *rest, **kwargs):
+            return original(self, host.callback(callback), *rest, **kwargs)
+        return open_ring_buffer
+    _replace(getattr(table, "PerfEventArray", None), "open_perf_buffer", wrap_perf)
+    _replace(getattr(table, "RingBuf", None), "open_ring_buffer", wrap_ring)
+
+
+def _attaching(host, BPF, tool):
+    def wrap(original):
+        def attach_function(self, *args, **kwargs):
+            try:
+                return original(self, *args, **kwargs)
+            except Exception as refused:
+                target, handler = _text(kwargs.get("event")), _text(kwargs.get("fn_name"))
+                row = attach.replacement(tool, handler, target)
+                if row is None:
+                    raise
+                try:
+                    result = original(self, *args, **dict(kwargs, event=row.instead.encode()))
+                except Exception:
+                    # The tool's own complaint names the function that people search for.
+                    raise refused from None
+                host.note("%s: nothing can be attached to %s, %s is used for %s instead: %s" % (
+                    tool, target, row.instead, handler, row.reason))
+                return result
+        return attach_function
+    _replace(BPF, "attach_kprobe", wrap)
+    _replace(BPF, "attach_kretprobe", wrap)
+
+    def wrap_search(original):
+        def get_kprobe_functions(event_re):
+            found = original(event_re)
+            # Newer tools look before they attach and give up when nothing is there. If another
+            # attach point can serve, they are told to go on; a tracepoint that can serve is better.
+            if not found and attach.replaceable(tool, _text(event_re)) and not _tracepoint(BPF, event_re):
+                return [event_re]
+            return found
+        return get_kprobe_functions
+    if any(row.tool == tool for row in attach.ROWS):
+        _replace(BPF, "get_kprobe_functions", wrap_search)
+
+
+def _tracepoint(BPF, function):
+    """True if the kernel has the tracepoint that newer tools use in the place of `function`."""
+    name = "block_io_start" if _text(function).endswith("start") else "block_io_done"
+    exists = getattr(BPF, "tracepoint_exists", None)
+    return bool(exists and exists("block", name))
+
+
+def _filtering(host, BPF, path):
+    try:
+        from bcc import containers
+    except ImportError:
+        # bcc before 0.15: its tools ask for no filter.
+        return
+    text = pidns.filter_text(path)
+
+    def wrap(original):
+        def filter_by_containers(args):
+            if getattr(args, "cgroupmap", None) or getattr(args, "mntnsmap", None):
+                return original(args)
+            host.filtering()
+            return text
+        return filter_by_containers
+    _replace(containers, "filter_by_containers", wrap)
+
+
+def _text(name):
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)

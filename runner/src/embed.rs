@@ -1,0 +1,14 @@
+//! Inside the process of a tool: Python, the tool's streams, and the way to the agent.
+//!
+//! - [`warm`]: the parent that has everything loaded, and forks.
+//! - [`child`]: one tool's process, from the fork to its end.
+//! - [`sources`]: the Python glue (`probes-py`), imported from memory.
+//! - [`stdio`] → [`port`] → [`capture`] → [`outlet`]: the way of what a tool prints.
+
+mod capture;
+mod child;
+mod outlet;
+mod port;
+mod sources;
+mod stdio;
+pub(crate) mod warm;

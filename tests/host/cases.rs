@@ -1,0 +1,14 @@
+//! The cases, by theme.
+
+mod ends;
+mod lines;
+mod lives;
+mod programs;
+
+/// A case: its name and what it does.
+pub(crate) type Case = (&'static str, fn());
+
+/// All of them, in order.
+pub(crate) fn all() -> Vec<Case> {
+    [lines::CASES, programs::CASES, ends::CASES, lives::CASES].concat()
+}
