@@ -105,8 +105,8 @@ pub(crate) fn first_titles(probe: Probe) -> &'static [&'static str] {
     }
 }
 
-/// The largest PID that Linux hands out (`PID_MAX_LIMIT`). It only decides where digits that touch
-/// are parted.
+/// Above the largest PID that Linux hands out (`PID_MAX_LIMIT`). It only decides where digits that
+/// touch are parted.
 const PID_MAX: u32 = 4 << 20;
 
 /// Digits of the largest UID.

@@ -18,6 +18,7 @@ mod number;
 mod parser;
 mod probe;
 pub mod record;
+mod recorded;
 mod text;
 pub mod wire;
 
@@ -26,4 +27,5 @@ pub use line::Line;
 pub use parser::{Parsed, Parser};
 pub use probe::{Probe, UnknownProbe};
 pub use record::{Clock, Record};
+pub use recorded::Recorded;
 pub use text::Text;

@@ -27,8 +27,8 @@ pub enum Parsed {
 /// of the tool: a line of data before it is an error, and a later header decides anew. A "line" is
 /// what the tool printed for one event, without its last newline; a process name in it can hold
 /// newlines of its own. Where a file was cut at newlines, such an event comes in pieces, which are
-/// errors: no piece has a name of the column's width. (tcplife's CSV has no widths. With `-t`, as
-/// x-tracer runs it, a name of 15 bytes has no room for what a line must begin with.)
+/// errors: no piece has a name of the column's width. ([`crate::Recorded`] joins them. tcplife's
+/// CSV has no widths; with `-t`, as x-tracer runs it, a name has no room for what a line must begin with.)
 ///
 /// If the header line ends in a carriage return, as in what a terminal recorded, every line's last
 /// carriage return is the terminal's.
@@ -133,7 +133,7 @@ impl Parser {
     fn header(&mut self, line: &[u8]) -> Result<Parsed, ParseError> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         self.from_terminal = line.ends_with(b"\r");
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = trim_return(line);
         let grammar = Grammar::from_header(self.probe, line);
         self.grammar = grammar.as_ref().ok().cloned();
         match grammar {
@@ -162,8 +162,18 @@ impl Parser {
             .map_err(|fault| self.error(fault, line))
     }
 
+    /// Whether a header has decided the columns.
+    pub(crate) fn has_header(&self) -> bool {
+        self.grammar.is_some()
+    }
+
+    /// The record of an event that may be one: nothing is learnt from it.
+    pub(crate) fn event(&self, line: &[u8]) -> Option<Parsed> {
+        self.data(self.trim(line)).ok()
+    }
+
     #[cold]
-    fn error(&self, fault: Fault, line: &[u8]) -> ParseError {
+    pub(crate) fn error(&self, fault: Fault, line: &[u8]) -> ParseError {
         ParseError::new(self.probe, fault, line)
     }
 
@@ -183,10 +193,10 @@ impl Parser {
         }
         (1..line.len().min(LONGEST_EARLY)).find(|early| {
             let line = &line[*early..];
-            let titles = line.strip_suffix(b"\r").unwrap_or(line);
+            let titles = trim_return(line);
             // Blanks before the first title still belong to the cells.
             line[0] != b' '
-                && (is_greeting(self.probe, line)
+                && (is_greeting(self.probe, titles)
                     || Grammar::from_header(self.probe, titles).is_ok())
         })
     }
@@ -214,7 +224,7 @@ fn kind(probe: Probe, line: &[u8]) -> Kind {
         None => Kind::Banner,
         Some(b'0'..=b'9') if probe != Probe::Cachetop => Kind::Data,
         Some(b' ' | b'\t' | b'\r') if line.iter().all(u8::is_ascii_whitespace) => Kind::Banner,
-        Some(_) if is_greeting(probe, line) => Kind::Banner,
+        Some(_) if is_greeting(probe, trim_return(line)) => Kind::Banner,
         Some(_) if is_header(probe, line) => Kind::Header,
         Some(_) => match probe {
             Probe::Cachetop => grammar::title_clock(line).map_or(Kind::Data, Kind::Title),
@@ -223,11 +233,18 @@ fn kind(probe: Probe, line: &[u8]) -> Kind {
     }
 }
 
+fn trim_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
 /// What a tool says beside its table. No data can begin so: the first cell of these tools' lines
 /// is a number or one of tcptracer's types.
 fn is_greeting(probe: Probe, line: &[u8]) -> bool {
     match probe {
-        Probe::Tcptracer | Probe::Tcpconnect => line.starts_with(b"Tracing "),
+        Probe::Tcptracer | Probe::Tcpconnect => {
+            line.starts_with(b"Tracing ")
+                && (line.ends_with(b"Ctrl-C to end") || line.ends_with(b"Ctrl-C to end."))
+        }
         Probe::Cachetop | Probe::Cachestat => line == b"Detaching...",
         _ => false,
     }

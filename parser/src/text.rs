@@ -73,9 +73,12 @@ mod tests {
 
     #[test]
     fn truncation_leaves_no_broken_character() {
-        for (text, len, left) in
-            [("größe", 3, "gr"), ("größe", 4, "grö"), ("abc", 9, "abc"), ("abc", 0, "")]
-        {
+        for (text, len, left) in [
+            ("größe", 3, "gr"),
+            ("größe", 4, "grö"),
+            ("abc", 9, "abc"),
+            ("abc", 0, ""),
+        ] {
             let mut cut = Text::from(text);
             cut.truncate(len);
             assert_eq!(cut, Text::from(left), "{text} to {len}");

@@ -8,6 +8,9 @@ use crate::record::{Clock, Tcplife};
 
 const TITLES: &[u8] = b"PID,COMM,IP,LADDR,LPORT,RADDR,RPORT,TX_KB,RX_KB,MS";
 
+/// Characters of the longest process name.
+const LONGEST_COMM: usize = 15;
+
 /// Which cells stand before PID.
 #[derive(Clone, Debug)]
 pub(crate) struct Csv {
@@ -162,10 +165,18 @@ impl Csv {
             let ip = tcp::ip(laddr);
             (cell == [b'0' + ip]).then_some(ip)
         })?;
+        let comm = fields.left();
+        if bstr::ByteSlice::chars(comm).count() > LONGEST_COMM {
+            return Err(Fault {
+                column: "COMM",
+                at: fields.start,
+                expected: "a name of at most 15 characters",
+            });
+        }
         let record = Tcplife {
             time_s,
             pid,
-            comm: fields.left().into(),
+            comm: comm.into(),
             ip: Some(ip),
             laddr,
             lport,
