@@ -41,7 +41,7 @@ binaries_native() {
     python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/$(binaries_folder)
 }
 
-binaries_foreign_packages=ca-certificates,clang,gcc,libc6-dev,libelf-dev,libpython3-dev,make,pkg-config,zlib1g-dev
+binaries_foreign_packages=ca-certificates,clang,gcc,libc6-dev,libelf-dev,libpython3-dev,make,pkg-config,python3,zlib1g-dev
 
 # The root to build in, in the cache like the images: its name says what went into it.
 binaries_root() {

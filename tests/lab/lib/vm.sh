@@ -24,6 +24,7 @@ vm_qemu() {
 
 # vm_run RESULTS LIMIT BINARIES COMMAND…: sets vm_status to the command's own status. What the guest
 # left in its results folder is in RESULTS afterwards, with kernel.log beside it. LIMIT is in seconds.
+# vm_scratch, if set, is a folder that goes with the run, however that ends.
 # (Not its return value: a function whose status is asked for runs without `set -e`.)
 vm_run() {
   local results=$1 limit=$2 binaries=$3 images
@@ -56,7 +57,7 @@ vm_run() {
 }
 
 # Until the machine has ended, or our reader has (somebody closed our stdout), or time is up.
-# Sets vm_ended to what ended the machine, empty if it ended by itself.
+# Sets vm_ended to which of these ended the machine, empty if it ended by itself.
 vm_watch() {
   local timer ended="" status=0
   vm_ended=""
@@ -68,8 +69,8 @@ vm_watch() {
     wait -n -p ended "$machine" "$timer" || true
   fi
   case $ended in
-    "$timer") vm_ended="the time limit of $1 s" ;;
-    "$voice") vm_ended="the reader of its output going away" ;;
+    "$timer") vm_ended=time ;;
+    "$voice") vm_ended=reader ;;
   esac
   kill "$timer" "$machine" 2>/dev/null || true
   # A machine that never started leaves the reader waiting for a writer: be one for an instant.
@@ -81,20 +82,25 @@ vm_watch() {
 vm_end() {
   kill "$machine" "$voice" 2>/dev/null || true
   wait "$machine" "$voice" 2>/dev/null || true
-  rm -rf "$run"
+  rm -rf "$run" "${vm_scratch:-}"
 }
 
+# Why there is no status. Ends the program.
 vm_explain() {
-  {
+  local panic
+  panic=$(grep -o -m 1 'Kernel panic.*' "$run/kernel.log" || true)
+  if [ "$vm_ended" != reader ]; then
     echo "--- last lines of the guest's kernel:"
     tail -n 15 "$run/kernel.log"
     if [ -s "$run/qemu.log" ]; then
       echo "--- qemu:"
       tail -n 5 "$run/qemu.log"
     fi
-  } >&2
-  if [ -n "$vm_ended" ]; then
-    die "the virtual machine was ended by $vm_ended" "A slow machine needs more: LAB_TIME_LIMIT=$(($1 * 2))"
-  fi
-  die "the virtual machine died before its script ended" "Its kernel's last lines are above"
+  fi >&2
+  case $vm_ended in
+    time) die "the virtual machine was ended at its time limit of $1 s" "A slow host needs more: LAB_TIME_LIMIT=$(($1 * 2))" ;;
+    reader) die "the virtual machine was ended because nobody reads its output any more" ;;
+    *) die "the virtual machine died before its script ended: ${panic:-its kernel did not panic}" \
+      "Its kernel's last lines are above" ;;
+  esac
 }
