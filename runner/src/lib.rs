@@ -1,4 +1,6 @@
 //! The agent on the node.
 
 mod embed;
+pub mod mounts;
 pub mod probe;
+pub mod scope;

@@ -1,0 +1,332 @@
+//! Whose process is it? Keeps the target's PID namespaces and says for each PID that a tool
+//! prints whether it belongs to one of them.
+//!
+//! ```text
+//!  fork, exec, exit ──raw tracepoints──▶ table.rs: PID → namespaces, in the kernel ─┐
+//!  /proc, for processes older than the agent ──▶ procfs.rs, namespace.rs ───────────┴─▶ Verdict
+//! ```
+//!
+//! A process belongs to a target if it is in the target's PID namespace or in one below it.
+//! The table is written before a process runs its first instruction and outlives it, so a
+//! process of a millisecond is judged as surely as a daemon. Namespaces are compared by inode,
+//! and the kernel gives a dead namespace's inode to the next one; therefore each target's
+//! namespace is held open, and a process that died before that is not claimed
+//! (`Entry::membership`).
+
+mod container;
+mod entry;
+mod error;
+mod fill;
+mod filter;
+mod find;
+mod held;
+mod lineage;
+mod namespace;
+mod procfs;
+mod table;
+mod target;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+pub use error::{ScopeError, TargetError, Warning};
+pub use target::{Target, TargetKey, TargetSyntaxError};
+
+use entry::DEPTH;
+use filter::Filter;
+use held::{Claim, Targets};
+use namespace::HOST;
+use procfs::{Missing, Procfs};
+use table::Table;
+
+/// Where the scope finds what it works with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The process file system of the host's PID namespace.
+    pub procfs: PathBuf,
+    /// A BPF file system for the filter map, best a private one
+    /// ([`enter_private`](crate::mounts::enter_private)); without it the tools cannot filter.
+    pub bpffs: Option<PathBuf>,
+    /// Load the kernel table.
+    pub table: bool,
+}
+
+impl Default for Options {
+    /// `/proc`, with table, without filter map.
+    fn default() -> Self {
+        Self {
+            procfs: "/proc".into(),
+            bpffs: None,
+            table: true,
+        }
+    }
+}
+
+/// What is known about a PID that a tool printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It belongs to a target.
+    In {
+        /// Which, as [`Scope::add`] numbered it. Of nested targets the innermost.
+        target: usize,
+        /// The PID as the process itself sees it, where known.
+        pid_ns: Option<u32>,
+        /// How it was decided.
+        by: By,
+    },
+    /// It belongs to none.
+    Out,
+    /// Nobody can tell: the process is gone and the kernel table has not seen it, or it died
+    /// before its would-be target was added, or it is the idle task (PID 0). To be dropped and counted.
+    Unknown,
+}
+
+/// What a [`Verdict`] rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The kernel table, written as the process was born.
+    Kernel,
+    /// `/proc`, read while the process lived.
+    Procfs,
+}
+
+/// What [`Scope::add`] tells of a new target.
+#[derive(Debug)]
+pub struct Added {
+    /// Its number; never given again.
+    pub id: usize,
+    /// The inode of its PID namespace.
+    pub inode: u32,
+    /// What its records will lack.
+    pub warnings: Vec<Warning>,
+}
+
+/// Trouble counted since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Processes that the kernel table had no room for at that moment.
+    pub unrecorded: u64,
+    /// Looks into `/proc` that the kernel refused.
+    pub denied: u64,
+}
+
+/// The targets, and the means to recognise their processes.
+///
+/// All methods take `&self`: share it in an `Arc`. Dropping it detaches the programs, unpins the
+/// filter map and lets the namespaces go.
+pub struct Scope {
+    procfs: Procfs,
+    table: Option<Table>,
+    // Before the targets, because fields are dropped in this order: the tools must not filter by
+    // an inode that has become free for another namespace.
+    filter: Option<Filter>,
+    targets: RwLock<Targets>,
+    denied: AtomicU64,
+}
+
+impl Scope {
+    /// Loads the kernel table and creates the filter map, as far as this machine allows, and
+    /// says what it does not. Targets are [added](Scope::add) afterwards.
+    ///
+    /// # Errors
+    /// The agent is not in the host's PID namespace, or has no `/proc` of it.
+    pub fn open(options: &Options) -> Result<(Self, Vec<Warning>), ScopeError> {
+        let procfs = Procfs::open(&options.procfs)
+            .map_err(|source| ScopeError::NoProcfs(options.procfs.clone(), source))?;
+        match procfs
+            .own_process()
+            .and_then(|own| own.pid_namespace_inode())
+        {
+            Ok(HOST) => {}
+            Ok(inode) => return Err(ScopeError::NotOnHost(inode)),
+            Err(_) => return Err(ScopeError::NotOurProcfs(options.procfs.clone())),
+        }
+        let mut warnings = Vec::new();
+        let table = options
+            .table
+            .then(Table::load)
+            .transpose()
+            .unwrap_or_else(|warning| {
+                warnings.push(warning);
+                None
+            });
+        let filter = options.bpffs.as_deref().map(Filter::create).transpose();
+        let filter = filter.unwrap_or_else(|reason| {
+            warnings.push(Warning::NoFilter { reason });
+            None
+        });
+        // Only now: a process that begins during the scan is in the table already.
+        if let Some(table) = &table {
+            warnings.extend(fill::fill(table, &procfs));
+        }
+        let (targets, denied) = (RwLock::default(), AtomicU64::new(0));
+        Ok((
+            Self {
+                procfs,
+                table,
+                filter,
+                targets,
+                denied,
+            },
+            warnings,
+        ))
+    }
+
+    /// Begins to trace a target; also while events come in, because containers restart.
+    ///
+    /// # Errors
+    /// It is not there, cannot be read, or cannot be told apart; see [`TargetError`].
+    pub fn add(&self, target: Target) -> Result<Added, TargetError> {
+        let key = target.key.clone();
+        let found = find::find(&self.procfs, &key)?;
+        let (inode, level) = (found.namespace.inode(), found.lineage.level());
+        if level as usize > DEPTH {
+            return Err(TargetError::TooDeep { key, level });
+        }
+        let mut targets = self.write();
+        let mut with: Vec<String> = targets
+            .sharing(inode)
+            .map(|held| held.target.to_string())
+            .collect();
+        if let Some(filter) = &self.filter {
+            filter.insert(inode).map_err(|reason| TargetError::Filter {
+                key: key.clone(),
+                reason,
+            })?;
+        }
+        if found.borrowed {
+            with.push("its pod or another container, whose process is number 1 in it".to_owned());
+        }
+        let id = targets
+            .insert(target, found)
+            .map_err(|errno| TargetError::Unreadable {
+                key: key.clone(),
+                source: errno.into(),
+            })?;
+        drop(targets);
+        let warnings = if with.is_empty() {
+            Vec::new()
+        } else {
+            vec![Warning::Shared {
+                key,
+                inode,
+                with: with.join(", "),
+            }]
+        };
+        Ok(Added {
+            id,
+            inode,
+            warnings,
+        })
+    }
+
+    /// Ends the tracing of a target and lets its namespace go. `None` if there is none of that number.
+    pub fn remove(&self, id: usize) -> Option<Target> {
+        let mut targets = self.write();
+        let held = targets.remove(id)?;
+        if let Some(filter) = &self.filter
+            && targets.sharing(held.inode()).next().is_none()
+        {
+            filter.remove(held.inode());
+        }
+        Some(held.target)
+    }
+
+    /// The target that [`Scope::add`] gave this number, unless it was removed.
+    pub fn target(&self, id: usize) -> Option<Target> {
+        self.read().get(id).map(|held| held.target.clone())
+    }
+
+    /// Whose is the process `pid`? The number is the host's, as BCC's tools print it, and may be
+    /// of a process that is gone. One system call in the common case, and no allocation.
+    pub fn verdict(&self, pid: u32) -> Verdict {
+        // The idle task of each CPU is 0, and so is biosnoop's "unknown".
+        if pid == 0 {
+            return Verdict::Unknown;
+        }
+        let targets = self.read();
+        if let Some(entry) = self.table.as_ref().and_then(|table| table.get(pid)) {
+            match targets.claim(&entry) {
+                Claim::By(target) => {
+                    return Verdict::In {
+                        target,
+                        pid_ns: Some(entry.pid_ns),
+                        by: By::Kernel,
+                    };
+                }
+                Claim::Nobody => return Verdict::Out,
+                Claim::Undated => {}
+            }
+        }
+        match self.look_up(&targets, pid) {
+            Ok(verdict) => verdict,
+            Err(Missing::Gone) => Verdict::Unknown,
+            Err(Missing::Denied) => {
+                self.denied.fetch_add(1, Ordering::Relaxed);
+                Verdict::Unknown
+            }
+            Err(Missing::Odd(error)) => {
+                tracing::warn!(pid, "cannot look a process up in /proc: {error}");
+                Verdict::Unknown
+            }
+        }
+    }
+
+    fn look_up(&self, targets: &Targets, pid: u32) -> Result<Verdict, Missing> {
+        let process = self.procfs.process(pid)?;
+        let numbers = process.numbers()?;
+        if numbers.level == 0 {
+            return Ok(Verdict::Out);
+        }
+        let lineage = process.pid_namespace()?.lineage()?;
+        Ok(match targets.owner(&lineage) {
+            Some(target) => Verdict::In {
+                target,
+                pid_ns: Some(numbers.inner),
+                by: By::Procfs,
+            },
+            None => Verdict::Out,
+        })
+    }
+
+    /// The map by which the tools filter in the kernel, pinned: BPF hash, key the 64-bit inode of
+    /// a target's PID namespace, value 32 bits. Descendants have no entry of their own.
+    pub fn filter_map(&self) -> Option<&Path> {
+        self.filter.as_ref().map(Filter::path)
+    }
+
+    /// Whether the kernel table is in use.
+    pub fn has_table(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// Trouble since the start.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            unrecorded: self.table.as_ref().map_or(0, Table::unrecorded),
+            denied: self.denied.load(Ordering::Relaxed),
+        }
+    }
+
+    // A panic elsewhere leaves the list whole: each change is one push or one removal.
+    fn read(&self) -> RwLockReadGuard<'_, Targets> {
+        self.targets.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Targets> {
+        self.targets.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("procfs", &self.procfs.root())
+            .field("table", &self.table.is_some())
+            .field("filter", &self.filter_map())
+            .field("targets", &*self.read())
+            .finish_non_exhaustive()
+    }
+}
