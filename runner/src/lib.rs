@@ -1,6 +1,29 @@
-//! The agent on the node.
+//! The agent on the node: runs the installed BCC tools, keeps the lines of the target's PID
+//! namespaces, publishes them as records.
+//!
+//! ```text
+//! embed      inside a tool's process: Python, its output as events
+//!   ▼ frames
+//! probe      starts tools, reads what they say, restarts them
+//!   ▼ lines
+//! pipeline   PID ─▶ scope (whose process is it?) ─▶ probeparser ─▶ envelope
+//!   ▼ messages
+//! send       a bounded queue, NATS
+//! ```
+//!
+//! `agent` joins the stages; `ledger` counts where every line went.
 
+mod agent;
+mod announce;
+pub mod cli;
+mod config;
 mod embed;
+mod exit;
+mod ledger;
 pub mod mounts;
+mod options;
+mod pipeline;
 pub mod probe;
+pub mod run;
 pub mod scope;
+mod send;

@@ -52,6 +52,14 @@ pub struct Ledger {
     pub restarts: u64,
 }
 
+impl Ledger {
+    /// The printed lines whose end is known.
+    #[must_use]
+    pub fn accounted(&self) -> u64 {
+        self.outside + self.unattributed + self.unparsed + self.dropped + self.published
+    }
+}
+
 /// One status message. Without `probe` it is about the agent itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {

@@ -1,0 +1,316 @@
+//! The wiring: tool → pipeline → queue → NATS, a task a probe, and the end of it all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use probeparser::Probe;
+use probeparser::wire::{State, Status};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::announce::Announcer;
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::ledger::Ledger;
+use crate::options;
+use crate::pipeline::{Identity, Pipeline};
+use crate::probe::{self, ProbeEvent, ProbeSpec, Warm};
+use crate::scope::Scope;
+use crate::send::{self, Nats, Outbox};
+
+/// How often a probe's ledger is published while it changes.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+/// How long the queue may take to empty at the end, before what is left counts as dropped.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// What stands ready before the first tool is started.
+pub(crate) struct Prepared {
+    /// The targets, and the means to tell their processes.
+    pub(crate) scope: Scope,
+    /// The process that starts tools.
+    pub(crate) warm: Warm,
+    /// What this machine lacks, to be told to whoever watches.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Runs every probe until `shutdown` or until none is left.
+///
+/// # Errors
+/// When NATS can't even be tried.
+pub(crate) async fn run(
+    config: Config,
+    prepared: Prepared,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<Exit> {
+    let Prepared {
+        scope,
+        warm,
+        warnings,
+    } = prepared;
+    let scope = Arc::new(scope);
+    let identity = Arc::new(Identity {
+        session: config.session.clone(),
+        node: config.node.clone(),
+    });
+    let name = format!("x-agent {}", config.node);
+    let nats = Nats::connect(&config.nats_url, config.nats_token.clone(), name).await?;
+    let (outbox, sender) = send::start(nats.clone(), config.queue);
+    let announcer = Announcer::new(Arc::clone(&identity));
+
+    let starting = Status {
+        probes: config.probes.clone(),
+        ..announcer.status(None, State::Starting, format!("session {}", config.session))
+    };
+    announcer.send(&outbox, starting).await;
+    for warning in warnings {
+        announcer
+            .send(&outbox, announcer.status(None, State::Note, warning))
+            .await;
+    }
+
+    let stop = CancellationToken::new();
+    let slots = Arc::new(Semaphore::new(config.attach_jobs));
+    let mut probes = JoinSet::new();
+    for &probe in &config.probes {
+        let ledger = Arc::new(Ledger::default());
+        let task = ProbeTask {
+            probe,
+            pipeline: Pipeline::new(
+                probe,
+                Arc::clone(&identity),
+                Arc::clone(&scope),
+                Arc::clone(&ledger),
+            ),
+            ledger,
+            announcer: announcer.clone(),
+            outbox: outbox.clone(),
+            slot: None,
+            last_state: State::Stopped,
+        };
+        let spec = ProbeSpec {
+            name: probe.to_string(),
+            argv: options::argv(probe)
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            tools_dirs: config.tools_dirs.clone(),
+            filter_map: scope.filter_map().map(Into::into),
+            page_cnt: None,
+            restart: true,
+        };
+        probes.spawn(task.run(spec, warm.clone(), Arc::clone(&slots), stop.clone()));
+    }
+
+    let mut ended = Vec::new();
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown, if !stop.is_cancelled() => stop.cancel(),
+            task = probes.join_next() => match task {
+                Some(task) => ended.push(task.context("a probe's task panicked")?),
+                None => break,
+            },
+        }
+    }
+    drop(outbox);
+    farewell(nats, sender, &announcer, &ended).await;
+    let blind = !ended.is_empty() && ended.iter().all(|probe| probe.state == State::GivenUp);
+    Ok(if blind { Exit::Blind } else { Exit::Done })
+}
+
+/// A probe that has come to its end.
+struct Ended {
+    probe: Probe,
+    state: State,
+    ledger: Arc<Ledger>,
+}
+
+/// Empties the queue, publishes the final ledgers, and takes leave of the server.
+async fn farewell(
+    nats: Nats,
+    mut sender: tokio::task::JoinHandle<()>,
+    announcer: &Announcer,
+    ended: &[Ended],
+) {
+    if tokio::time::timeout(DRAIN, &mut sender).await.is_err() {
+        tracing::warn!("NATS did not take the last records within {DRAIN:?}");
+        sender.abort();
+    }
+    let last_words = async {
+        for probe in ended {
+            let mut ledger = probe.ledger.snapshot();
+            // What is in no column by now was in the queue that nobody emptied.
+            ledger.dropped += ledger.printed.saturating_sub(ledger.accounted());
+            let status = announcer.report(probe.probe, probe.state, ledger);
+            let message = announcer.message(&status);
+            nats.publish(message.subject, message.payload).await?;
+        }
+        let message = announcer.message(&announcer.status(None, State::Stopped, ""));
+        nats.publish(message.subject, message.payload).await
+    };
+    match tokio::time::timeout(DRAIN, last_words).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!("{error}"),
+        Err(_) => tracing::warn!("NATS did not take the final report within {DRAIN:?}"),
+    }
+    if let Err(error) = nats.close().await {
+        tracing::warn!("{error}");
+    }
+}
+
+/// One probe from its start to its end.
+struct ProbeTask {
+    probe: Probe,
+    pipeline: Pipeline,
+    ledger: Arc<Ledger>,
+    announcer: Announcer,
+    outbox: Outbox,
+    /// Held while the tool compiles, so that not all of them fight for the CPUs at once.
+    slot: Option<OwnedSemaphorePermit>,
+    last_state: State,
+}
+
+impl ProbeTask {
+    async fn run(
+        mut self,
+        spec: ProbeSpec,
+        warm: Warm,
+        slots: Arc<Semaphore>,
+        stop: CancellationToken,
+    ) -> Ended {
+        tokio::select! {
+            slot = slots.acquire_owned() => self.slot = slot.ok(),
+            () = stop.cancelled() => return self.ended(),
+        }
+        let mut host = probe::Probe::start(warm, spec, stop.clone());
+        let mut report = tokio::time::interval(REPORT_EVERY);
+        report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut reported = self.ledger.snapshot();
+        loop {
+            tokio::select! {
+                biased;
+                event = host.events.recv() => match event {
+                    Some(ProbeEvent::Stopped) if !stop.is_cancelled() => self.finished().await,
+                    Some(event) => self.event(event).await,
+                    None => {
+                        host.ended().await;
+                        return self.ended();
+                    }
+                },
+                _ = report.tick() => {
+                    let now = self.ledger.snapshot();
+                    if now != reported {
+                        reported = now;
+                        let status = self.announcer.report(self.probe, State::Report, now);
+                        self.announcer.send(&self.outbox, status).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn ended(self) -> Ended {
+        Ended {
+            probe: self.probe,
+            state: self.last_state,
+            ledger: self.ledger,
+        }
+    }
+
+    async fn event(&mut self, event: ProbeEvent) {
+        match event {
+            ProbeEvent::Line {
+                bytes,
+                in_callback,
+                cut: _,
+            } => {
+                if let Some(message) = self.pipeline.line(bytes) {
+                    // A callback is the kernel's event and can't wait; a plain line can.
+                    if in_callback {
+                        self.outbox.offer(message);
+                    } else {
+                        self.outbox.send(message).await;
+                    }
+                }
+            }
+            ProbeEvent::Starting { tool_path, argv } => {
+                self.pipeline.restart();
+                let command = format!("{} {}", tool_path.display(), argv.join(" "));
+                self.tell(State::Starting, command.trim_end()).await;
+            }
+            ProbeEvent::Attached { took } => {
+                self.slot = None;
+                let status = Status {
+                    took_ms: u64::try_from(took.as_millis()).ok(),
+                    ..self.status(State::Attached, "attached")
+                };
+                self.announcer.send(&self.outbox, status).await;
+            }
+            ProbeEvent::Lost { buffer, count } => {
+                self.ledger.lost_samples(count);
+                tracing::warn!(
+                    "{}: the kernel lost {count} samples of {buffer:?}",
+                    self.probe
+                );
+            }
+            ProbeEvent::Dropped { count } => {
+                self.ledger.lost_in_host(count);
+                tracing::warn!("{}: {count} events were lost on their way here", self.probe);
+            }
+            ProbeEvent::Note(note) => self.tell(State::Note, &note).await,
+            ProbeEvent::Said(line) => {
+                tracing::info!("{} said: {}", self.probe, line.escape_debug());
+            }
+            ProbeEvent::Failed {
+                kind: _,
+                reason,
+                said,
+                remedy,
+                retry_in,
+            } => {
+                self.slot = None;
+                let (state, message) = match retry_in {
+                    Some(wait) => {
+                        self.ledger.restarted();
+                        (
+                            State::Failed,
+                            format!("{reason}; trying again in {wait:.0?}"),
+                        )
+                    }
+                    None => (State::GivenUp, reason),
+                };
+                self.last_state = state;
+                let remedy = (!remedy.is_empty()).then_some(remedy);
+                let status = Status {
+                    said,
+                    remedy,
+                    ..self.status(state, &message)
+                };
+                self.announcer.send(&self.outbox, status).await;
+            }
+            ProbeEvent::Stopped => {
+                self.slot = None;
+                self.last_state = State::Stopped;
+            }
+        }
+    }
+
+    async fn finished(&mut self) {
+        self.slot = None;
+        self.last_state = State::Finished;
+        self.tell(State::Finished, "the tool has come to its own end")
+            .await;
+    }
+
+    fn status(&self, state: State, message: &str) -> Status {
+        self.announcer.status(Some(self.probe), state, message)
+    }
+
+    async fn tell(&self, state: State, message: &str) {
+        self.announcer
+            .send(&self.outbox, self.status(state, message))
+            .await;
+    }
+}

@@ -1,0 +1,96 @@
+//! What may be typed after `x-agent`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use probeparser::Probe;
+
+use crate::scope::Target;
+
+/// Traces the processes of PID namespaces with the installed BCC tools and publishes a record for
+/// each event to NATS.
+#[derive(Debug, Parser)]
+#[command(name = "x-agent", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; without a word, `run`.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Flags of `run`.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What the agent can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Trace and publish until a signal comes (the default)
+    Run(RunArgs),
+    /// Run one tool in the foreground and print its events, unfiltered, a line each
+    Probe(ProbeArgs),
+}
+
+/// Flags of `run`. The environment is the original agent's, so that its pod needs no flag.
+#[derive(Args, Debug, Default)]
+pub struct RunArgs {
+    /// What to trace: pid:N, container:ID or pidns:INODE, optionally followed by
+    /// `,namespace=NS,pod=POD,name=CONTAINER`; repeat it for several
+    #[arg(long = "target", value_name = "TARGET")]
+    pub targets: Vec<Target>,
+    /// Container to trace, by ID; the original's way of naming the target
+    #[arg(long, env = "containerId", value_name = "ID", hide_env_values = true)]
+    pub container_id: Option<String>,
+    /// Probes to run, separated by commas: names, `tcp` for the four TCP tools, `all` for seven
+    #[arg(long, env = "tools", value_name = "LIST", default_value = "all")]
+    pub probes: String,
+    /// Folder to look for the tools in, before those of the distribution; repeat it for several
+    #[arg(
+        long,
+        env = "XTRACER_TOOLS_DIR",
+        value_name = "DIR",
+        value_delimiter = ':'
+    )]
+    pub tools_dir: Vec<PathBuf>,
+    /// NATS server to publish to
+    #[arg(long, env = "XTRACER_NATS", value_name = "URL")]
+    pub nats: Option<String>,
+    /// File that holds the NATS token
+    #[arg(long, env = "XTRACER_NATS_TOKEN_FILE", value_name = "FILE")]
+    pub nats_token_file: Option<PathBuf>,
+    /// Address of the hub, whose own NATS server listens on port 6666; the original's way of
+    /// naming the hub
+    #[arg(long, env = "masterIp", value_name = "ADDRESS")]
+    pub master_ip: Option<String>,
+    /// Session that the records belong to (default: a random one)
+    #[arg(long, env = "XTRACER_SESSION", value_name = "NAME")]
+    pub session: Option<String>,
+    /// Name of this node (default: its host name)
+    #[arg(long, env = "XTRACER_NODE", value_name = "NAME")]
+    pub node: Option<String>,
+    /// Records that may wait for NATS; beyond, new ones are dropped and counted
+    #[arg(long, value_name = "N", default_value_t = 16_384)]
+    pub queue: usize,
+    /// Tools that may compile at the same time (default: one a CPU)
+    #[arg(long, value_name = "N")]
+    pub attach_jobs: Option<usize>,
+}
+
+/// Flags of `probe`.
+#[derive(Args, Debug)]
+pub struct ProbeArgs {
+    /// Tool to run
+    pub probe: Probe,
+    /// Folder to look for the tool in, before those of the distribution; repeat it for several
+    #[arg(
+        long,
+        env = "XTRACER_TOOLS_DIR",
+        value_name = "DIR",
+        value_delimiter = ':'
+    )]
+    pub tools_dir: Vec<PathBuf>,
+    /// Pinned BPF hash of PID-namespace inodes to filter by in the kernel
+    #[arg(long, value_name = "PATH")]
+    pub map: Option<PathBuf>,
+    /// Options for the tool instead of the agent's own
+    #[arg(last = true, value_name = "ARGS")]
+    pub args: Vec<String>,
+}

@@ -1,0 +1,247 @@
+//! What was typed and what it means: a checked configuration, made before any thread, any socket
+//! and any Python exists.
+
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+
+use probeparser::{Probe, UnknownProbe};
+
+use crate::cli::RunArgs;
+use crate::scope::{Target, TargetSyntaxError};
+
+/// Port of the hub's own NATS server: the original's, so that an opened firewall stays right.
+pub(crate) const HUB_PORT: u16 = 6666;
+
+/// The order in which tools are started: those that show a newcomer something soonest come first.
+const ATTACH_ORDER: [Probe; 7] = [
+    Probe::Execsnoop,
+    Probe::Tcpconnect,
+    Probe::Tcpaccept,
+    Probe::Tcptracer,
+    Probe::Tcplife,
+    Probe::Biosnoop,
+    Probe::Cachetop,
+];
+
+/// All that the agent needs to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// What to trace.
+    pub(crate) targets: Vec<Target>,
+    /// Which tools to run, in the order in which they are started.
+    pub(crate) probes: Vec<Probe>,
+    /// Where to look for them first.
+    pub(crate) tools_dirs: Vec<PathBuf>,
+    /// Where to publish.
+    pub(crate) nats_url: String,
+    /// The token for it, if it wants one.
+    pub(crate) nats_token: Option<String>,
+    /// The session's name.
+    pub(crate) session: String,
+    /// The node's name.
+    pub(crate) node: String,
+    /// Records that may wait for NATS.
+    pub(crate) queue: usize,
+    /// Tools that may compile at the same time.
+    pub(crate) attach_jobs: usize,
+}
+
+/// Why a configuration is not usable. Each says what to type instead.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// Nothing to trace.
+    #[error(
+        "nothing to trace: give --target pid:N, container:ID or pidns:INODE, or the environment variable containerId"
+    )]
+    NoTarget,
+    /// A target that can't be read.
+    #[error("containerId: {0}")]
+    ContainerId(TargetSyntaxError),
+    /// No NATS server.
+    #[error("nowhere to publish: give --nats URL, or the environment variable masterIp")]
+    NoNats,
+    /// A probe that does not exist.
+    #[error(transparent)]
+    UnknownProbe(#[from] UnknownProbe),
+    /// No probe at all.
+    #[error("no probe to run: --probes (or the environment variable tools) is empty")]
+    NoProbes,
+    /// A probe that can't be limited to a target.
+    #[error(
+        "cachestat reports the whole node and names no process, so it can't be limited to a pod: use cachetop"
+    )]
+    Cachestat,
+    /// The token's file.
+    #[error("cannot read the NATS token from {path}: {error}")]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        error: std::io::Error,
+    },
+    /// The node has no name.
+    #[error("this node's host name is not known ({0}): give --node NAME")]
+    Node(std::io::Error),
+    /// A queue of nothing.
+    #[error("--queue must be at least 1")]
+    Queue,
+}
+
+impl Config {
+    /// Checks what was typed.
+    ///
+    /// # Errors
+    /// When something is missing, unknown or unreadable.
+    pub(crate) fn new(args: RunArgs) -> Result<Self, ConfigError> {
+        let mut targets = args.targets;
+        if let Some(id) = args.container_id.filter(|id| !id.is_empty()) {
+            targets.push(
+                format!("container:{id}")
+                    .parse()
+                    .map_err(ConfigError::ContainerId)?,
+            );
+        }
+        if targets.is_empty() {
+            return Err(ConfigError::NoTarget);
+        }
+        let nats_url = args
+            .nats
+            .or_else(|| {
+                let address = args.master_ip.filter(|address| !address.is_empty())?;
+                Some(hub_url(&address))
+            })
+            .ok_or(ConfigError::NoNats)?;
+        let nats_token = args
+            .nats_token_file
+            .map(|path| match std::fs::read_to_string(&path) {
+                Ok(token) => Ok(token.trim_end().to_owned()),
+                Err(error) => Err(ConfigError::Token { path, error }),
+            })
+            .transpose()?;
+        let node = match args.node {
+            Some(node) => node,
+            None => host_name().map_err(ConfigError::Node)?,
+        };
+        if args.queue == 0 {
+            return Err(ConfigError::Queue);
+        }
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            targets,
+            probes: probes(&args.probes)?,
+            tools_dirs: args.tools_dir,
+            nats_url,
+            nats_token,
+            session: args.session.unwrap_or_else(random_session),
+            node,
+            queue: args.queue,
+            attach_jobs: args.attach_jobs.unwrap_or(cpus).max(1),
+        })
+    }
+}
+
+/// Reads a list of probes. Its order says nothing: the result is in the order of attachment.
+fn probes(list: &str) -> Result<Vec<Probe>, ConfigError> {
+    let mut wanted = Vec::new();
+    for name in list
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    {
+        match name {
+            "all" => wanted.extend(Probe::SEVEN),
+            "tcp" => wanted.extend(&Probe::SEVEN[..4]),
+            name => wanted.push(name.parse()?),
+        }
+    }
+    if wanted.contains(&Probe::Cachestat) {
+        return Err(ConfigError::Cachestat);
+    }
+    if wanted.is_empty() {
+        return Err(ConfigError::NoProbes);
+    }
+    Ok(ATTACH_ORDER
+        .into_iter()
+        .filter(|probe| wanted.contains(probe))
+        .collect())
+}
+
+/// The hub's server at an address, which may be a bare IPv6 one.
+fn hub_url(address: &str) -> String {
+    match address.parse::<std::net::Ipv6Addr>() {
+        Ok(address) => format!("nats://[{address}]:{HUB_PORT}"),
+        Err(_) => format!("nats://{address}:{HUB_PORT}"),
+    }
+}
+
+fn host_name() -> std::io::Result<String> {
+    let name = nix::unistd::gethostname()?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
+/// A name that no other session is likely to have: 64 bits of the standard library's hash seed.
+fn random_session() -> String {
+    format!(
+        "agent-{:016x}",
+        RandomState::new().hash_one(std::process::id())
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args() -> RunArgs {
+        RunArgs {
+            container_id: Some(
+                "19fb910a711f5eabf2cad6569a01db3702752e2f8155059654130711b8bf2c8f".into(),
+            ),
+            probes: "all".into(),
+            master_ip: Some("10.0.0.1".into()),
+            node: Some("n".into()),
+            queue: 1,
+            ..RunArgs::default()
+        }
+    }
+
+    #[test]
+    fn the_originals_environment_is_enough() {
+        let config = Config::new(args()).unwrap();
+        assert_eq!(config.nats_url, "nats://10.0.0.1:6666");
+        assert_eq!(config.probes, ATTACH_ORDER);
+        assert_eq!(config.targets.len(), 1);
+    }
+
+    #[test]
+    fn the_order_of_tools_says_nothing() {
+        let one = probes("cachetop,tcplife, execsnoop").unwrap();
+        assert_eq!(one, probes("execsnoop,cachetop,tcplife,tcplife").unwrap());
+        assert_eq!(probes("tcp").unwrap().len(), 4);
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        let message = |change: &dyn Fn(&mut RunArgs)| {
+            let mut args = args();
+            change(&mut args);
+            Config::new(args).unwrap_err().to_string()
+        };
+        assert!(message(&|args| args.container_id = None).starts_with("nothing to trace"));
+        assert!(message(&|args| args.master_ip = None).starts_with("nowhere to publish"));
+        assert!(
+            message(&|args| args.probes = "tcptop".into()).starts_with("unknown probe `tcptop`")
+        );
+        assert!(message(&|args| args.probes = " ,".into()).starts_with("no probe to run"));
+        assert!(message(&|args| args.probes = "cachestat".into()).contains("use cachetop"));
+        assert!(
+            message(&|args| args.nats_token_file = Some("/nonexistent/token".into()))
+                .starts_with("cannot read the NATS token from /nonexistent/token")
+        );
+    }
+
+    #[test]
+    fn a_bare_ipv6_address_gets_its_brackets() {
+        assert_eq!(hub_url("fd00::1"), "nats://[fd00::1]:6666");
+        assert_eq!(hub_url("hub.local"), "nats://hub.local:6666");
+    }
+}

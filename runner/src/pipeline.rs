@@ -1,0 +1,280 @@
+//! One probe's lines to messages: PID → verdict → record → envelope.
+//!
+//! Plain functions: no I/O but the verdict's map lookup, no async, so that a test can drive them.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use probeparser::wire::{By, Envelope, MAX_PAYLOAD, Subject};
+use probeparser::{Clock, Parsed, Parser, Probe, Text};
+
+use crate::ledger::{End, Ledger};
+use crate::scope::{self, Scope, Target, TargetKey, Verdict};
+use crate::send::Message;
+
+/// Bytes of a payload that are kept free for the members other than `raw` and `args`.
+const ENVELOPE_ROOM: usize = 8 << 10;
+
+/// Who publishes: the parts of an envelope that never change.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// The session's name.
+    pub(crate) session: String,
+    /// The node's name.
+    pub(crate) node: String,
+}
+
+/// A target as its records name it.
+#[derive(Clone, Debug)]
+struct Named {
+    namespace: String,
+    pod: String,
+    container: String,
+    subject: async_nats::Subject,
+}
+
+/// A probe's stages between its tool and the queue.
+pub(crate) struct Pipeline {
+    probe: Probe,
+    identity: Arc<Identity>,
+    scope: Arc<Scope>,
+    ledger: Arc<Ledger>,
+    parser: Parser,
+    clock: NodeClock,
+    /// By the scope's number for a target, which is never given again.
+    targets: HashMap<usize, Named>,
+    seq: u64,
+}
+
+impl Pipeline {
+    /// The stages of one probe.
+    pub(crate) fn new(
+        probe: Probe,
+        identity: Arc<Identity>,
+        scope: Arc<Scope>,
+        ledger: Arc<Ledger>,
+    ) -> Self {
+        Self {
+            probe,
+            identity,
+            scope,
+            ledger,
+            parser: Parser::new(probe),
+            clock: NodeClock::default(),
+            targets: HashMap::new(),
+            seq: 0,
+        }
+    }
+
+    /// The tool was started again and will print its header anew.
+    pub(crate) fn restart(&mut self) {
+        self.parser = Parser::new(self.probe);
+    }
+
+    /// Takes a line and gives the message that it makes, if it is an event of a target.
+    ///
+    /// The filter looks at the PID alone, so that the load of other pods costs no more than that.
+    pub(crate) fn line(&mut self, line: Vec<u8>) -> Option<Message> {
+        let (target, pid_ns, by) = match self.parser.pid(&line) {
+            Ok(Some(pid)) => {
+                self.ledger.printed();
+                match self.scope.verdict(pid) {
+                    Verdict::In { target, pid_ns, by } => (target, pid_ns, by),
+                    Verdict::Out => return self.end(End::Outside),
+                    Verdict::Unknown => return self.end(End::Unattributed),
+                }
+            }
+            Ok(None) => {
+                // A banner or a header: it tells the parser the columns.
+                if let Err(error) = self.parser.line(&line) {
+                    self.ledger.printed();
+                    return self.unparsed(&error);
+                }
+                return None;
+            }
+            Err(error) => {
+                self.ledger.printed();
+                return self.unparsed(&error);
+            }
+        };
+        let (record, clock) = match self.parser.line(&line) {
+            Ok(Parsed::Record { record, clock }) => (record, clock),
+            Ok(Parsed::Banner | Parsed::Header) => return None,
+            Err(error) => return self.unparsed(&error),
+        };
+        let now = Timestamp::now();
+        if let Entry::Vacant(place) = self.targets.entry(target) {
+            // A target that has just been removed is a target no more.
+            let Some(target) = self.scope.target(target) else {
+                return self.end(End::Outside);
+            };
+            place.insert(Named::new(target, self.probe, &self.identity));
+        }
+        let names = &self.targets[&target];
+        self.seq += 1;
+        let mut envelope = Envelope {
+            session: Cow::Borrowed(&self.identity.session),
+            seq: self.seq,
+            time: Cow::Owned(format!("{now:.9}")),
+            node: Cow::Borrowed(&self.identity.node),
+            namespace: Cow::Borrowed(&names.namespace),
+            pod: Cow::Borrowed(&names.pod),
+            container: Cow::Borrowed(&names.container),
+            sys_time: clock.unwrap_or_else(|| self.clock.at(now)),
+            record,
+            pid_ns,
+            by: match by {
+                scope::By::Kernel => By::Kernel,
+                scope::By::Procfs => By::Procfs,
+            },
+            raw: Text::from(line),
+            cut: false,
+        };
+        Some(Message {
+            subject: names.subject.clone(),
+            payload: encode_within(&mut envelope, MAX_PAYLOAD),
+            ledger: Some(Arc::clone(&self.ledger)),
+        })
+    }
+
+    fn end(&self, end: End) -> Option<Message> {
+        self.ledger.ended(end);
+        None
+    }
+
+    /// The line may be another pod's, so its text goes to the agent's own log, never to NATS.
+    fn unparsed(&self, error: &probeparser::ParseError) -> Option<Message> {
+        tracing::warn!("{error}");
+        self.end(End::Unparsed)
+    }
+}
+
+impl Named {
+    /// The names that the target was given. Without a container's name, what it was found by.
+    fn new(target: Target, probe: Probe, identity: &Identity) -> Self {
+        let container = target.container.unwrap_or_else(|| match target.key {
+            TargetKey::Container(id) => id,
+            key => Target::from(key).to_string(),
+        });
+        let namespace = target.namespace.unwrap_or_default();
+        let pod = target.pod.unwrap_or_default();
+        let subject = Subject {
+            session: identity.session.clone(),
+            node: identity.node.clone(),
+            namespace: namespace.clone(),
+            pod: pod.clone(),
+            container: container.clone(),
+            probe,
+        };
+        Self {
+            namespace,
+            pod,
+            container,
+            subject: subject.to_string().into(),
+        }
+    }
+}
+
+/// Encodes a record so that a server takes it: a line too long for a message loses the end of `raw`
+/// first, then of its arguments, and says so in `cut`.
+fn encode_within(envelope: &mut Envelope<'_>, limit: usize) -> Vec<u8> {
+    let payload = envelope.encode();
+    if payload.len() <= limit {
+        return payload;
+    }
+    // A byte takes up to six in JSON, and as many again in `hex` with the replacement characters.
+    let room = (limit - ENVELOPE_ROOM) / 12;
+    envelope.cut = true;
+    envelope.raw.truncate(room / 2);
+    if let probeparser::Record::Execsnoop(exec) = &mut envelope.record {
+        exec.args.truncate(room / 2);
+    }
+    envelope.encode()
+}
+
+/// The node's wall clock, worked out once a second.
+#[derive(Default)]
+struct NodeClock {
+    last: Option<(i64, Clock)>,
+}
+
+impl NodeClock {
+    fn at(&mut self, now: Timestamp) -> Clock {
+        let second = now.as_second();
+        match self.last {
+            Some((cached, clock)) if cached == second => clock,
+            _ => {
+                let local = now.to_zoned_datetime(jiff::tz::TimeZone::system());
+                let part = |value: i8| u8::try_from(value).unwrap_or(0);
+                let clock = Clock::new(
+                    part(local.hour()),
+                    part(local.minute()),
+                    part(local.second()),
+                )
+                .expect("a civil time has an hour below 24 and minutes below 60");
+                self.last = Some((second, clock));
+                clock
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use probeparser::Record;
+    use probeparser::record::Execsnoop;
+
+    use super::*;
+
+    #[test]
+    fn the_clock_is_worked_out_anew_each_second() {
+        let mut clock = NodeClock::default();
+        let first = clock.at(Timestamp::from_second(1_000_000_000).unwrap());
+        let same = clock.at(Timestamp::new(1_000_000_000, 999_999_999).unwrap());
+        let next = clock.at(Timestamp::from_second(1_000_000_001).unwrap());
+        assert_eq!(first, same);
+        assert_ne!(first, next);
+    }
+
+    #[test]
+    fn a_line_of_any_bytes_fits_a_message() {
+        for byte in [b'x', 0x1b, b'"', 0xff] {
+            let args = vec![byte; 400 << 10];
+            let mut envelope = Envelope {
+                session: "s".into(),
+                seq: 1,
+                time: "t".into(),
+                node: "n".into(),
+                namespace: "".into(),
+                pod: "p".into(),
+                container: "c".into(),
+                sys_time: Clock::new(0, 0, 0).unwrap(),
+                record: Record::Execsnoop(Execsnoop {
+                    time_s: None,
+                    uid: None,
+                    comm: "x".into(),
+                    pid: 1,
+                    parent_comm: None,
+                    ppid: None,
+                    cpu: None,
+                    ret: 0,
+                    args: args.clone().into(),
+                }),
+                pid_ns: None,
+                by: By::Kernel,
+                raw: args.into(),
+                cut: false,
+            };
+            let payload = encode_within(&mut envelope, MAX_PAYLOAD);
+            assert!(
+                payload.len() <= MAX_PAYLOAD,
+                "byte {byte:#x}: {}",
+                payload.len()
+            );
+            assert_eq!(Envelope::decode(&payload).unwrap(), envelope);
+        }
+    }
+}

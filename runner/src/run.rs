@@ -1,0 +1,142 @@
+//! From the command line to the agent, in the one order that works: arguments, mount namespace,
+//! warm parent, scope, and only then the runtime with its threads.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::agent::{self, Prepared};
+use crate::cli::{Cli, Command, ProbeArgs, RunArgs};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::mounts;
+use crate::options;
+use crate::probe::{ProbeSpec, WarmParent, foreground};
+use crate::scope::{self, Scope, TargetError};
+
+/// Does what was asked and says how it ended.
+#[must_use]
+pub fn main(cli: Cli) -> ExitCode {
+    log_to_stderr();
+    match cli.command {
+        None => trace(cli.run).into(),
+        Some(Command::Run(args)) => trace(args).into(),
+        Some(Command::Probe(args)) => probe(args),
+    }
+}
+
+fn trace(args: RunArgs) -> Exit {
+    let config = match Config::new(args) {
+        Ok(config) => config,
+        Err(error) => {
+            tracing::error!("{error}");
+            return Exit::Usage;
+        }
+    };
+    prepare_and_run(config).unwrap_or_else(|error| {
+        tracing::error!("{error:#}");
+        match error.downcast_ref() {
+            Some(
+                TargetError::NoProcess(_)
+                | TargetError::NoContainer(_)
+                | TargetError::NoNamespace(_)
+                | TargetError::Ambiguous { .. }
+                | TargetError::Gone(_),
+            ) => Exit::NoTarget,
+            Some(TargetError::Denied { .. }) => Exit::Forbidden,
+            _ => Exit::Failed,
+        }
+    })
+}
+
+fn prepare_and_run(config: Config) -> anyhow::Result<Exit> {
+    let mounts = mounts::enter_private();
+    let warm = WarmParent::fork()?;
+    let mut warnings: Vec<String> = mounts.warnings.iter().map(ToString::to_string).collect();
+    let options = scope::Options {
+        bpffs: mounts.bpffs,
+        ..scope::Options::default()
+    };
+    let (scope, missing) = Scope::open(&options)?;
+    warnings.extend(missing.iter().map(ToString::to_string));
+    for target in &config.targets {
+        let added = scope.add(target.clone())?;
+        warnings.extend(added.warnings.iter().map(ToString::to_string));
+    }
+    runtime()?.block_on(async {
+        let warm = warm.connect()?;
+        agent::run(
+            config,
+            Prepared {
+                scope,
+                warm,
+                warnings,
+            },
+            stop_signal()?,
+        )
+        .await
+    })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("x-agent")
+        .build()
+        .context("cannot start the runtime")
+}
+
+/// Completes when the agent is asked to end. The handlers are in place when this returns.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
+}
+
+fn probe(args: ProbeArgs) -> ExitCode {
+    let own = || {
+        options::argv(args.probe)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    let spec = ProbeSpec {
+        name: args.probe.to_string(),
+        argv: if args.args.is_empty() {
+            own()
+        } else {
+            args.args
+        },
+        tools_dirs: args.tools_dir,
+        filter_map: args.map,
+        page_cnt: None,
+        restart: false,
+    };
+    // The tools want debugfs and tracefs; what can't be mounted is missed by name later.
+    for warning in mounts::enter_private().warnings {
+        tracing::warn!("{warning}");
+    }
+    foreground::run_foreground(spec).unwrap_or_else(|error| {
+        tracing::error!("{error:#}");
+        Exit::Failed.into()
+    })
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("XTRACER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,async_nats=warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(false)
+        .init();
+}
