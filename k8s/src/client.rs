@@ -69,10 +69,14 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// Reads the configuration and prepares the client. Nothing is sent yet: see [`Cluster::version`].
+    /// Reads the configuration, logs in where that takes an exec plugin, and prepares the client. Nothing
+    /// is sent to the server yet: see [`Cluster::version`].
+    ///
+    /// A plugin may talk to the user and take its time: call this before a prompt of your own or raw mode.
+    /// It must be called within a tokio runtime, which it blocks meanwhile.
     ///
     /// # Errors
-    /// [`ConfigError`], naming the file or entry that is wrong.
+    /// [`ConfigError`], naming the file or entry that is wrong; [`ApiError`], if the plugin fails.
     pub fn open(options: &Options, environment: &Environment) -> Result<Self, Error> {
         let (mut config, context) = match kubeconfig::read(options, environment)? {
             Some(found) => found,
@@ -86,10 +90,9 @@ impl Cluster {
             .trim_end_matches('/')
             .to_owned();
         let namespace = config.default_namespace.clone();
-        let client = kube::Client::try_from(config).map_err(|error| ConfigError::Client {
-            server: server.clone(),
-            reason: Cause::of(&server, &error).to_string(),
-        })?;
+        // Runs an exec plugin, so that what fails here is a login as a rule.
+        let client = kube::Client::try_from(config)
+            .map_err(|error| ApiError::new(format!("log in to {server}"), &server, &error))?;
         Ok(Self {
             client,
             server,
@@ -117,10 +120,7 @@ impl Cluster {
         &self.server
     }
 
-    /// The server's version (`v1.34.4`).
-    ///
-    /// Being the first request, it also runs an exec plugin: make it before a prompt of your own or raw
-    /// mode, because such a plugin may talk to the user.
+    /// The server's version (`v1.34.4`); the quickest way to learn whether it is there and knows us.
     ///
     /// # Errors
     /// [`ApiError`], when the server cannot be reached or the login fails.

@@ -246,22 +246,41 @@ impl Cause {
 fn login_reason(error: &kube::client::AuthError) -> String {
     match error {
         kube::client::AuthError::AuthExecRun { cmd, out } => {
-            let said = String::from_utf8_lossy(&out.stderr);
+            let said = visible(&String::from_utf8_lossy(&out.stderr));
+            let colon = if said.is_empty() { "" } else { ": " };
             format!(
-                "`{}` ended with {}{}{}",
-                visible(cmd),
-                out.status,
-                if said.is_empty() { "" } else { ": " },
-                visible(&said)
+                "`{}` ended with {}{colon}{said}",
+                visible(program(cmd)),
+                out.status
             )
         }
         other => visible(&other.to_string()),
     }
 }
 
+/// The program in the debug form of a command (`A="1" B="2" "/bin/login" "--fast"`), whose environment
+/// and arguments may hold secrets.
+fn program(command: &str) -> &str {
+    let mut rest = command;
+    loop {
+        let (before, quoted) = rest.split_once('"').unwrap_or((rest, ""));
+        let mut escaped = false;
+        let end = quoted.find(|character| {
+            let ends = character == '"' && !escaped;
+            escaped = character == '\\' && !escaped;
+            ends
+        });
+        let (content, after) = quoted.split_at(end.unwrap_or(quoted.len()));
+        if !before.trim_start().ends_with('=') || after.is_empty() {
+            return content;
+        }
+        rest = &after[1..];
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Cause, Status};
+    use super::{Cause, Status, program};
 
     fn status(code: u16, message: &str) -> Status {
         Status {
@@ -311,5 +330,15 @@ mod tests {
                 message: "AlreadyExists".to_owned()
             }
         );
+    }
+
+    #[test]
+    fn of_a_plugins_command_only_the_program_is_shown() {
+        assert_eq!(
+            program(r#"INFO="{\"a\": \"b\\\\\"}" KEY="s3cret" "/bin/login" "--token" "s3cret""#),
+            "/bin/login"
+        );
+        assert_eq!(program(r#""login""#), "login");
+        assert_eq!(program(""), "");
     }
 }

@@ -2,6 +2,11 @@
 //!
 //! `XTRACER_GOLDEN=write cargo test -p x-k8s --test k8s_manifest` writes them anew.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on stops, and says where"
+)]
+
 use std::path::PathBuf;
 
 use x_k8s::manifest::{

@@ -73,12 +73,4 @@ pub enum ConfigError {
         /// What is wrong.
         reason: String,
     },
-    /// The configuration is complete, but no client can be made of it.
-    #[error("no client for {server}: {reason}")]
-    Client {
-        /// The API server's URL.
-        server: String,
-        /// What is wrong.
-        reason: String,
-    },
 }
