@@ -109,10 +109,11 @@ def _words(error):
 
 
 def _trace(error):
-    """The end of the traceback, without our own frames."""
+    """The end of the traceback, without our own frames and those of bcc, whose errors speak for themselves."""
     try:
+        library = os.path.dirname(getattr(sys.modules.get("bcc"), "__file__", None) or "?")
         frames = [f for f in traceback.extract_tb(error.__traceback__)
-                  if not f.filename.startswith((_HERE, "<frozen"))]
+                  if not f.filename.startswith((_HERE, "<frozen", library))]
         lines = "".join(traceback.format_list(frames)).splitlines()
         # Python 3.11 and later underline the part of a line that failed.
         lines = [line.strip() for line in lines if line.strip(" ~^")]

@@ -3,11 +3,13 @@
 //! - [`warm`]: the parent that has everything loaded, and forks.
 //! - [`child`]: one tool's process, from the fork to its end.
 //! - [`sources`]: the Python glue (`probes-py`), imported from memory.
-//! - [`stdio`] → [`port`] → [`capture`] → [`outlet`]: the way of what a tool prints.
+//! - [`stdio`] → [`port`] → [`capture`] → [`outlet`]: the way of what a tool prints;
+//!   [`pace`] lets lines of a burst travel together.
 
 mod capture;
 mod child;
 mod outlet;
+mod pace;
 mod port;
 mod sources;
 mod stdio;

@@ -18,8 +18,8 @@ pub(crate) struct Spec {
     pub(crate) filter_map: Option<PathBuf>,
     pub(crate) page_cnt: Option<u32>,
     pub(crate) restart: bool,
-    /// Wait this long before the first event is taken.
-    pub(crate) sleep_first_ms: u64,
+    /// Take no event before the case says `go`.
+    pub(crate) hold: bool,
     /// Print nothing per line, only their number and bytes at the end.
     pub(crate) count_only: bool,
 }
@@ -125,16 +125,11 @@ pub(crate) fn main(spec: &str) -> ExitCode {
             restart: spec.restart,
         };
         let mut probe = Probe::start(warm.connect().expect("a connection"), probe, stop.clone());
-        // The case closes our standard input when it has seen enough.
-        std::thread::spawn(move || {
-            while io::stdin()
-                .lock()
-                .read_line(&mut String::new())
-                .is_ok_and(|count| count > 0)
-            {}
-            stop.cancel();
-        });
-        tokio::time::sleep(Duration::from_millis(spec.sleep_first_ms)).await;
+        let (go, held) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || obey(&stop, go));
+        if spec.hold {
+            held.await.expect("a word from the case");
+        }
         let (begun, mut lines, mut total, mut lost) = (std::time::Instant::now(), 0, 0, 0);
         while let Some(event) = probe.events.recv().await {
             match &event {
@@ -160,6 +155,20 @@ pub(crate) fn main(spec: &str) -> ExitCode {
         probe.ended().await;
     });
     ExitCode::SUCCESS
+}
+
+/// Does what the case says on our standard input: `go`, `stop`, and both at its end.
+fn obey(stop: &CancellationToken, go: tokio::sync::oneshot::Sender<()>) {
+    let mut go = Some(go);
+    let mut release = || go.take().map(|go| go.send(()));
+    for word in io::stdin().lock().lines().map_while(Result::ok) {
+        match word.as_str() {
+            "go" => drop(release()),
+            _ => stop.cancel(),
+        }
+    }
+    stop.cancel();
+    release();
 }
 
 fn print(event: &Event) {

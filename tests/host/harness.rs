@@ -1,6 +1,6 @@
 //! What a case holds: an agent process, its events one by one, and places for tools.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::agent::{Event, Spec};
 
 /// Longer than anything here may take on a busy machine of two cores.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An agent that runs one probe.
 pub(crate) struct Agent {
@@ -69,7 +69,15 @@ impl Agent {
         }
     }
 
-    /// Asks it to stop its probe.
+    /// Says a word to it: `go`, `stop`.
+    pub(crate) fn tell(&mut self, word: &str) {
+        let stdin = self.process.stdin.as_mut().expect("not closed yet");
+        stdin
+            .write_all(format!("{word}\n").as_bytes())
+            .expect("it listens");
+    }
+
+    /// Asks it to stop its probe and to end.
     pub(crate) fn stop(&mut self) {
         drop(self.process.stdin.take());
     }

@@ -72,6 +72,9 @@ pub(super) fn live(py: Python<'_>, tool: &ToolRun, fds: [OwnedFd; START_FDS]) ->
     // bcc detaches in Python's exit handlers.
     // SAFETY: attached, main thread, and nothing of Python is used afterwards.
     unsafe { ffi::Py_FinalizeEx() };
+    // What C code has printed into its own buffers; `_exit` would forget it.
+    // SAFETY: a null stream means all of them.
+    unsafe { nix::libc::fflush(std::ptr::null_mut()) };
     exit(status)
 }
 

@@ -82,7 +82,7 @@ impl Outlet {
             }
         }
         self.queue(frame);
-        if self.waiting() >= BATCH {
+        if self.has_batch() {
             self.send();
         }
     }
@@ -130,6 +130,16 @@ impl Outlet {
             let count = std::mem::take(&mut self.dropped);
             Frame::Dropped { count }.encode(&mut self.queue);
         }
+    }
+
+    /// Whether enough has gathered for a write that is worth its system call.
+    pub(crate) fn has_batch(&self) -> bool {
+        self.waiting() >= BATCH
+    }
+
+    /// Whether anything waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting() == 0
     }
 
     fn waiting(&self) -> usize {

@@ -11,12 +11,14 @@ use pyo3::prelude::*;
 
 use super::capture::{Capture, Captured};
 use super::outlet::{Outlet, Sent};
+use super::pace::Pace;
 use crate::probe::frame::{Frame, Outcome};
 
 /// Everything a running tool has beyond Python itself.
-struct Port {
+pub(super) struct Port {
     capture: Capture,
-    outlet: Outlet,
+    pub(super) outlet: Outlet,
+    pub(super) pace: Pace,
     started: Instant,
     attached: bool,
     /// A BPF program was made: attached means "waits for events" from now on, not "has printed".
@@ -26,7 +28,7 @@ struct Port {
 static PORT: Mutex<Option<Port>> = Mutex::new(None);
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-fn port() -> MutexGuard<'static, Option<Port>> {
+pub(super) fn port() -> MutexGuard<'static, Option<Port>> {
     PORT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -35,6 +37,7 @@ pub(super) fn open(outlet: Outlet) {
     *port() = Some(Port {
         capture: Capture::default(),
         outlet,
+        pace: Pace::new(),
         started: Instant::now(),
         attached: false,
         loaded: false,
@@ -65,6 +68,7 @@ pub(super) fn write(py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
     let Port {
         capture,
         outlet,
+        pace,
         started,
         attached,
         loaded,
@@ -79,7 +83,7 @@ pub(super) fn write(py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
         }
         outlet.queue(&frame(&line));
     });
-    if lines == 0 {
+    if lines == 0 || (pace.may_wait() && !outlet.has_batch()) {
         return Ok(());
     }
     drop(guard);

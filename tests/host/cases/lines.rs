@@ -2,7 +2,7 @@
 
 use super::Case;
 use crate::agent::{Event, Spec};
-use crate::harness::{Agent, installed, lines, tool};
+use crate::harness::{Agent, eventually, installed, lines, tool};
 
 pub(crate) const CASES: &[Case] = &[
     (
@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_long_line_is_cut_and_flagged", long_lines),
     ("stray_output_of_c_code_is_kept_apart", stray_output),
     ("a_stalled_agent_loses_counted_events_only", stalled_agent),
+    ("the_last_line_of_a_burst_waits_for_nothing", end_of_burst),
     ("plain_output_waits_and_is_never_dropped", throughput),
 ];
 
@@ -287,16 +288,28 @@ print("an event")
 }
 
 fn stalled_agent() {
-    // 12 acts 5,000 times, about 5 MB, into an agent that looks away for two seconds.
+    // 12 acts 3,000 times, over 3 MB, into an agent that looks away until all of them have happened.
     let spec = Spec {
-        sleep_first_ms: 2000,
+        hold: true,
         count_only: true,
         ..installed("tcptracer", &["-t"])
     };
-    let events = run_to_end(&spec, &[("XTRACER_STANDIN_REPEAT", "5000")]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = folder.path().join("journal").to_string_lossy().into_owned();
+    let settings = [
+        ("XTRACER_STANDIN_REPEAT", "3000"),
+        ("XTRACER_STANDIN_END", "stop"),
+        ("XTRACER_STANDIN_JOURNAL", &journal),
+    ];
+    let mut agent = Agent::start(&spec, &settings);
+    eventually("all acts are done", || {
+        std::fs::read_to_string(&journal).is_ok_and(|text| text.contains("done"))
+    });
+    agent.tell("go");
+    let events = agent.all();
     let (lines, dropped) = counted(&events);
     // Two lines are the preamble and the head.
-    assert_eq!(lines + dropped, 60_000 + 2, "{events:?}");
+    assert_eq!(lines + dropped, 36_000 + 2, "{events:?}");
     assert!(dropped > 0, "the case wants a stall: {events:?}");
 }
 
@@ -306,6 +319,29 @@ fn counted(events: &[Event]) -> (u64, u64) {
         _ => None,
     });
     count.unwrap_or_else(|| panic!("no count: {events:?}"))
+}
+
+fn end_of_burst() {
+    // Lines of a burst travel together; nothing tells the host that this one was the last.
+    let text = "import time\nfor n in range(1000): print(n)\ntime.sleep(3600)\n";
+    let (_folder, tools_dirs) = tool("burst", text);
+    let spec = Spec {
+        name: "burst".into(),
+        tools_dirs,
+        ..Spec::default()
+    };
+    let mut agent = Agent::start(&spec, &[]);
+    agent.until(
+        "last line",
+        |event| matches!(event, Event::Line { bytes, .. } if bytes == b"999"),
+    );
+    agent.stop();
+    let lines: Vec<_> = lines(&agent.all())
+        .into_iter()
+        .map(|(line, _)| line)
+        .collect();
+    let expected: Vec<_> = (0..1000).map(|n| n.to_string().into_bytes()).collect();
+    assert_eq!(lines, expected);
 }
 
 fn throughput() {

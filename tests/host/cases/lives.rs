@@ -95,16 +95,25 @@ fn stop_deaf() {
 }
 
 fn stop_blocked() {
-    // The tool waits in a write, for an agent that does not read: the signal has to reach it there.
-    let (_folder, tools_dirs) = tool("flood", "while True: print('x' * 1000)\n");
+    // The tool waits in a write for an agent that does not read: the signal has to reach it there.
+    let folder = tempfile::tempdir().expect("a folder");
+    let mark = folder.path().join("mark").to_string_lossy().into_owned();
+    let text = format!(
+        "for n in range(1 << 62):\n print('x' * 1000)\n if n == 4096: open('{mark}', 'w')\n"
+    );
+    let (_folder, tools_dirs) = tool("flood", &text);
     let spec = Spec {
         name: "flood".into(),
         tools_dirs,
-        sleep_first_ms: 3000,
+        hold: true,
         count_only: true,
         ..Spec::default()
     };
     let mut agent = Agent::start(&spec, &[]);
+    eventually("the queue is full", || std::path::Path::new(&mark).exists());
+    let host = descendants(agent.process.id())[1];
+    agent.tell("stop");
+    eventually("the tool is gone", || !is_alive(host));
     agent.stop();
     let events = agent.all();
     assert_eq!(events.last(), Some(&Event::Stopped), "{events:?}");

@@ -57,6 +57,7 @@ class BPF:
         if self._events.dispatch():
             return
         if _settings.END == "stop":
+            _settings.journal("done")
             raise KeyboardInterrupt
         while timeout < 0:
             _sleep(3600)
