@@ -2,6 +2,7 @@
 
 mod listen;
 mod local;
+mod parse;
 mod shared;
 
 use clap::{Parser, Subcommand};
@@ -9,6 +10,7 @@ use clap_complete::Shell;
 
 pub use listen::ListenArgs;
 pub use local::LocalArgs;
+pub use parse::ParseArgs;
 pub use shared::{Output, ShowArgs};
 
 /// Shows live what every process in a pod, a container or a PID namespace does: connections,
@@ -35,6 +37,8 @@ pub enum Command {
     Local(LocalArgs),
     /// Show what agents elsewhere publish
     Listen(ListenArgs),
+    /// Read a tool's recorded output from standard input, print a record a line
+    Parse(ParseArgs),
     /// Print the version, and that of the wire contract
     Version,
     /// Print a completion script for a shell

@@ -15,6 +15,7 @@ mod console;
 pub mod exit;
 mod listen;
 mod local;
+mod parse;
 mod receive;
 mod run;
 mod session;

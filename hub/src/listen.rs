@@ -4,7 +4,6 @@ use anyhow::Context;
 
 use crate::console::say;
 use crate::exit::{Exit, Failure};
-use crate::local::nats;
 use crate::receive::{Access, Address, Connection};
 use crate::session::{self, Settings};
 use crate::stop::Signals;
@@ -26,13 +25,8 @@ pub(crate) struct Config {
 /// # Errors
 /// When the server can't be reached, or the session breaks.
 pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
-    let mut connection = Connection::open(config.nats, config.access)
-        .await
-        .map_err(nats)?;
-    let subscriber = connection
-        .subscribe(config.session.as_deref())
-        .await
-        .map_err(nats)?;
+    let mut connection = Connection::open(config.nats, config.access).await?;
+    let subscriber = connection.subscribe(config.session.as_deref()).await?;
     let signals = Signals::take().context("cannot take over the signals")?;
     say(format!("listening on {}", connection.address()));
     session::run(connection, subscriber, None, config.settings, signals).await

@@ -77,10 +77,8 @@ async fn prepare(
         token,
         ..Access::default()
     };
-    let mut connection = Connection::open(address.clone(), access)
-        .await
-        .map_err(nats)?;
-    let subscriber = connection.subscribe(Some(&session)).await.map_err(nats)?;
+    let mut connection = Connection::open(address.clone(), access).await?;
+    let subscriber = connection.subscribe(Some(&session)).await?;
     let plan = Plan {
         targets: config.targets,
         probes: config.settings.probes,
@@ -96,16 +94,6 @@ async fn prepare(
         names(&plan.targets)
     ));
     Ok((connection, subscriber, Own { agent, server }))
-}
-
-/// A failure of NATS with its exit status.
-pub(crate) fn nats(error: crate::receive::NatsError) -> Failure {
-    let exit = if error.is_forbidden() {
-        Exit::Forbidden
-    } else {
-        Exit::Failed
-    };
-    Failure::new(exit, error)
 }
 
 /// The secret in a file, without the newline that editors leave.

@@ -155,6 +155,7 @@ impl Session {
                     }
                     Change::Back => {}
                     Change::Said(words) => say(format!("{}: {words}", self.connection.address())),
+                    Change::Refused(error) => return Ending::Refused(error),
                     Change::Closed => return Ending::ConnectionClosed,
                 },
                 ending = gone(&mut self.own) => return ending,

@@ -13,6 +13,8 @@ use futures_util::StreamExt;
 use probeparser::wire::encode_token;
 use tokio::sync::mpsc;
 
+use crate::exit::{Exit, Failure};
+
 /// How long a server may take to confirm a subscription.
 const CONFIRMATION: Duration = Duration::from_secs(5);
 /// Messages that may wait for the hub; the client library drops what comes on top.
@@ -146,6 +148,17 @@ impl NatsError {
     }
 }
 
+impl From<NatsError> for Failure {
+    fn from(error: NatsError) -> Self {
+        let exit = if error.is_forbidden() {
+            Exit::Forbidden
+        } else {
+            Exit::Failed
+        };
+        Self::new(exit, error)
+    }
+}
+
 fn connect_remedy(kind: ConnectErrorKind) -> &'static str {
     match kind {
         ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
@@ -158,7 +171,7 @@ fn connect_remedy(kind: ConnectErrorKind) -> &'static str {
 }
 
 /// What happens to a connection after it was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Change {
     /// It is there again.
     Back,
@@ -166,6 +179,8 @@ pub(crate) enum Change {
     Gone,
     /// The server or the client has something to say.
     Said(String),
+    /// The server does not let us subscribe.
+    Refused(NatsError),
     /// It is gone for good.
     Closed,
 }
@@ -174,6 +189,8 @@ pub(crate) enum Change {
 pub(crate) struct Connection {
     client: Client,
     address: Address,
+    /// What is subscribed to.
+    filter: String,
     events: mpsc::Receiver<Event>,
     /// Messages to ourselves that were received, which are no records.
     confirmations: u64,
@@ -223,6 +240,7 @@ impl Connection {
             Ok(client) => Ok(Self {
                 client,
                 address,
+                filter: String::new(),
                 events,
                 confirmations: 0,
             }),
@@ -245,38 +263,27 @@ impl Connection {
         &mut self,
         session: Option<&str>,
     ) -> Result<Subscriber, NatsError> {
-        let filter = match session {
+        self.filter = match session {
             Some(session) => format!("xtracer.v1.{}.>", encode_token(session)),
             None => "xtracer.v1.>".to_owned(),
         };
-        let closed = |address: &Address, reason: &dyn fmt::Display| NatsError::Closed {
-            address: address.clone(),
-            reason: reason.to_string(),
-        };
-        let subscriber = self
-            .client
-            .subscribe(filter.clone())
-            .await
-            .map_err(|error| closed(&self.address, &error))?;
-        match tokio::time::timeout(CONFIRMATION, self.confirm(&filter)).await {
+        let subscriber = self.client.subscribe(self.filter.clone()).await;
+        let subscriber = subscriber.map_err(|error| self.closed(&error))?;
+        match tokio::time::timeout(CONFIRMATION, self.confirm()).await {
             Ok(Ok(None)) => Ok(subscriber),
-            Ok(Ok(Some(reason))) => Err(NatsError::Refused {
-                address: self.address.clone(),
-                filter,
-                reason,
-            }),
-            Ok(Err(error)) => Err(closed(&self.address, &error)),
+            Ok(Ok(Some(reason))) => Err(self.refused(reason)),
+            Ok(Err(error)) => Err(self.closed(&error)),
             Err(_) => Err(NatsError::Silent {
                 address: self.address.clone(),
-                filter,
+                filter: self.filter.clone(),
             }),
         }
     }
 
     /// Sends a message to ourselves: the server handles one connection's lines in order, so its
     /// arrival, or any complaint about it, says that it has handled the subscription before it.
-    /// Gives the server's reason if it complains about `filter` itself.
-    async fn confirm(&mut self, filter: &str) -> Result<Option<String>, async_nats::Error> {
+    /// Gives the server's reason if it complains about the subscription itself.
+    async fn confirm(&mut self) -> Result<Option<String>, async_nats::Error> {
         let inbox = self.client.new_inbox();
         let mut echo = self.client.subscribe(inbox.clone()).await?;
         self.client.publish(inbox, "".into()).await?;
@@ -287,8 +294,27 @@ impl Connection {
                 Ok(None)
             }
             reason = complaint(&mut self.events) => {
-                Ok(reason.filter(|reason| reason.contains(filter)))
+                Ok(reason.filter(|reason| self.is_refusal(reason)))
             }
+        }
+    }
+
+    fn is_refusal(&self, reason: &str) -> bool {
+        reason.contains("Permissions Violation for Subscription") && reason.contains(&self.filter)
+    }
+
+    fn refused(&self, reason: String) -> NatsError {
+        NatsError::Refused {
+            address: self.address.clone(),
+            filter: self.filter.clone(),
+            reason,
+        }
+    }
+
+    fn closed(&self, reason: &dyn fmt::Display) -> NatsError {
+        NatsError::Closed {
+            address: self.address.clone(),
+            reason: reason.to_string(),
         }
     }
 
@@ -298,6 +324,13 @@ impl Connection {
             return match self.events.recv().await {
                 Some(Event::Connected) => Change::Back,
                 Some(Event::Disconnected) => Change::Gone,
+                // The server's errors take another way through the client than its messages: this
+                // one may come after the confirmation.
+                Some(Event::ServerError(ServerError::Other(reason)))
+                    if self.is_refusal(&reason) =>
+                {
+                    Change::Refused(self.refused(reason))
+                }
                 Some(Event::ServerError(error)) => Change::Said(error.to_string()),
                 Some(Event::ClientError(error)) => Change::Said(error.to_string()),
                 Some(Event::LameDuckMode) => Change::Said("the server is going to stop".into()),

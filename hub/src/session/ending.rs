@@ -7,6 +7,7 @@ use anyhow::anyhow;
 
 use super::board::Board;
 use crate::exit::{Exit, Failure};
+use crate::receive::NatsError;
 
 /// Why a session ends.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(super) enum Ending {
     AgentGone(ExitStatus),
     /// Our server has ended, with these last words.
     ServerGone(String),
+    /// The server does not let us subscribe.
+    Refused(NatsError),
     /// The connection is closed and will not come back.
     ConnectionClosed,
 }
@@ -62,6 +65,7 @@ impl Ending {
             }
             Self::WriterFailed(error) => Err(anyhow!("standard output: {error}").into()),
             Self::ServerGone(words) => Err(anyhow!("nats-server ended by itself: {words}").into()),
+            Self::Refused(error) => Err(error.into()),
             Self::ConnectionClosed => Err(anyhow!("the connection to NATS is closed").into()),
         }
     }

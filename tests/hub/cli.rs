@@ -1,0 +1,125 @@
+//! The command line: what is typed wrongly, what is asked for.
+
+use std::process::Stdio;
+
+use crate::process::{End, Hub, command, run};
+
+/// Runs to the end and gives the first line of standard error besides.
+fn refused(arguments: &[&str]) -> (Option<i32>, String) {
+    let end = run(arguments);
+    assert!(end.stdout.is_empty(), "{end:#?}");
+    (end.code, end.stderr.concat())
+}
+
+#[test]
+fn wrong_usage_is_status_2_and_names_the_fault() {
+    for (arguments, fault) in [
+        (&["listen"][..], "--nats <URL>"),
+        (&["listen", "--nats", "http://h"], "invalid scheme"),
+        (
+            &["listen", "--nats", "nats://t0ken@h"],
+            "no place for a user name or a secret",
+        ),
+        (
+            &["listen", "--nats", "h", "--probes", "tcptop"],
+            "unknown probe `tcptop`",
+        ),
+        (
+            &["listen", "--nats", "h", "--timeout", "0"],
+            "expected a time above zero",
+        ),
+        (
+            &["listen", "--nats", "h", "--timeout", "soon"],
+            "expected a time above zero",
+        ),
+        (
+            &["listen", "--nats", "h", "-o", "xml"],
+            "[possible values: classic, json]",
+        ),
+        (&["listen", "--nats", "h", "--user", "u"], "--password-file"),
+        (&["local"], "--pid <N>"),
+        (&["local", "--pid", "0"], "0 is not in 1.."),
+        (
+            &["local", "--container", "a,pod=b"],
+            "a container ID has letters",
+        ),
+        (
+            &["local", "--pid", "1", "--probes", "cachestat"],
+            "use cachetop",
+        ),
+        (
+            &["local", "--pid", "1", "--token-file", "f"],
+            "--nats <URL>",
+        ),
+        (&["parse"], "--probe <NAME>"),
+        (&["parse", "--probe", "all"], "unknown probe `all`"),
+        (&["frobnicate"], "unrecognized subcommand"),
+        (&["--kind"], "unexpected argument"),
+    ] {
+        let (code, text) = refused(arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {text}");
+        assert!(text.contains(fault), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn without_a_word_it_prints_its_usage_and_ends_with_2() {
+    let (code, text) = refused(&[]);
+    assert_eq!(code, Some(2));
+    assert!(
+        text.contains("Usage: x-tracer") && text.contains("listen"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_process_that_is_not_there_is_status_3() {
+    // The highest PID that Linux can be told to use is 2^22.
+    let (code, text) = refused(&["local", "--pid", "4194305"]);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("there is no process 4194305"), "{text}");
+}
+
+#[test]
+fn an_agent_that_is_nowhere_is_named_with_its_places() {
+    let pid = std::process::id().to_string();
+    let mut hub = command(&["local", "--pid", &pid]);
+    hub.env("XTRACER_AGENT", "/nonexistent/x-agent");
+    let end = Hub::spawn(hub.stdout(Stdio::piped())).end();
+    assert_eq!(end.code, Some(1), "{end:#?}");
+    assert!(
+        end.said("x-agent was not found in /nonexistent/x-agent")
+            .contains("XTRACER_AGENT")
+    );
+}
+
+#[test]
+fn help_version_and_completion_go_to_standard_output() {
+    for (arguments, text) in [
+        (&["--help"][..], "Exit status:"),
+        (&["local", "--help"], "--pidns"),
+        (&["--version"], "x-tracer 0."),
+        (&["version"], "wire contract 1"),
+        (&["completion", "bash"], "complete -F"),
+        (&["completion", "zsh"], "#compdef x-tracer"),
+        (&["completion", "fish"], "complete -c x-tracer"),
+    ] {
+        let End {
+            code,
+            stdout,
+            stderr,
+        } = run(arguments);
+        assert_eq!((code, stderr.len()), (Some(0), 0), "{arguments:?}");
+        assert!(stdout.concat().contains(text), "{arguments:?}: {stdout:#?}");
+    }
+}
+
+#[test]
+fn bash_accepts_the_completion_script() {
+    let script = run(&["completion", "bash"]).stdout.concat();
+    let checked = std::process::Command::new("bash")
+        .args(["-n", "-c", &script])
+        .status()
+        .unwrap();
+    assert!(checked.success());
+}

@@ -1,0 +1,94 @@
+//! Readers of standard output that go away, and terminals.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
+use nix::pty::openpty;
+
+use crate::envelopes::{exec, subject};
+use crate::nats_server::NatsServer;
+use crate::plain_nats::PlainNats;
+use crate::process::{Hub, command};
+
+/// A hub whose standard output is a pipe that the test may close.
+fn piped(server: &NatsServer) -> (Hub, std::io::PipeReader) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut hub = Hub::spawn(command(&["listen", "--nats", &server.url()]).stdout(writer));
+    hub.wait_for("listening on");
+    (hub, reader)
+}
+
+#[test]
+fn head_ends_well() {
+    let server = NatsServer::start();
+    let (hub, reader) = piped(&server);
+    let mut nats = PlainNats::connect(server.port, None);
+    for seq in 1..100 {
+        let envelope = exec(seq, b"x", b"");
+        nats.publish(&subject(&envelope), &envelope.encode());
+    }
+    let mut reader = BufReader::new(reader);
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    assert!(line.starts_with("{Probe:execsnoop"));
+    drop(reader);
+    let end = hub.end();
+    assert_eq!(end.code, Some(0), "{end:#?}");
+    assert_eq!(end.stderr.len(), 1, "no word but the first: {end:#?}");
+}
+
+#[test]
+fn head_ends_a_quiet_session_too() {
+    let server = NatsServer::start();
+    let (hub, reader) = piped(&server);
+    drop(reader);
+    let end = hub.end();
+    assert_eq!(end.code, Some(0), "{end:#?}");
+    assert_eq!(end.stderr.len(), 1, "no word but the first: {end:#?}");
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let server = NatsServer::start();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut hub = Hub::spawn(command(&["listen", "--nats", &server.url()]).stdout(full));
+    hub.wait_for("listening on");
+    let mut nats = PlainNats::connect(server.port, None);
+    let envelope = exec(1, b"x", b"");
+    nats.publish(&subject(&envelope), &envelope.encode());
+    let end = hub.end();
+    assert_eq!(end.code, Some(1), "{end:#?}");
+    end.said("standard output: No space left on device");
+}
+
+#[test]
+fn a_terminal_gets_no_control_character_not_even_in_json() {
+    let server = NatsServer::start();
+    let terminal = openpty(None, None).unwrap();
+    let arguments = ["listen", "--nats", &server.url(), "-o", "json"];
+    let mut hub = Hub::spawn(command(&arguments).stdout(Stdio::from(terminal.slave)));
+    hub.wait_for("listening on");
+    let mut nats = PlainNats::connect(server.port, None);
+    let envelope = exec(1, "\u{9b}2J\u{7f}\u{202e}é".as_bytes(), b"\x1b]0;t\x07\xff");
+    nats.publish(&subject(&envelope), &envelope.encode());
+    let mut seen = Vec::new();
+    let mut master = File::from(terminal.master);
+    while !seen.ends_with(b"\n") {
+        let mut chunk = [0; 4096];
+        let read = master.read(&mut chunk).unwrap();
+        seen.extend_from_slice(&chunk[..read]);
+    }
+    let shown = String::from_utf8(seen).unwrap();
+    let line = shown.trim_end_matches("\r\n");
+    assert!(
+        !line.chars().any(|c| c.is_control() || c == '\u{202e}'),
+        "{line:?}"
+    );
+    assert!(line.contains(r#""comm":"\u009b2J\u007f\u202eé""#), "{line}");
+    assert_eq!(
+        probeparser::wire::Envelope::decode(line.as_bytes()).unwrap(),
+        envelope
+    );
+    assert_eq!(hub.interrupt().code, Some(0));
+}
