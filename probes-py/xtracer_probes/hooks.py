@@ -58,7 +58,8 @@ def reached_first_wait(host):
         return
     BPF = getattr(sys.modules.get("bcc"), "BPF", None)
     if hasattr(BPF, "free_bcc_memory"):
-        BPF.free_bcc_memory()
+        # A method that uses nothing of its object, and the tool's object is not ours to hold.
+        BPF.free_bcc_memory(None)
         gc.collect()
         host.trim()
 

@@ -74,8 +74,7 @@ class BPF:
             self._closed = True
             _settings.journal("cleanup")
 
-    @staticmethod
-    def free_bcc_memory():
+    def free_bcc_memory(self):
         _settings.journal("free_bcc_memory")
         return 0
 
