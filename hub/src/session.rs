@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use async_nats::Subscriber;
 use probeparser::Probe;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use crate::console::say;
 use crate::exit::{Exit, Failure};
@@ -23,7 +23,7 @@ use summary::summary;
 
 /// How long the agent may take to detach its probes and say its last words.
 const AGENT_FAREWELL: Duration = Duration::from_secs(20);
-/// How long its last words may be under way once it has ended.
+/// How long nothing may arrive, once the agent has ended, before its last words count as lost.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a reader may keep what has arrived from being written, once a session ends.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -225,11 +225,19 @@ impl Session {
                 }
             }
         }
-        let deadline = Instant::now() + LAST_WORDS;
+        // They come after every record; as long as records arrive, they are still under way.
+        let mut arrived = None;
         while !self.board.is_over() {
-            match timeout_at(deadline, self.feed.news()).await {
+            match timeout(LAST_WORDS, self.feed.news()).await {
                 Ok(Some(news)) => tell(news, &mut self.board, &mut self.refusals),
-                Ok(None) | Err(_) => break,
+                Ok(None) => break,
+                Err(_) => {
+                    let now = Some(self.feed.tally().polled);
+                    if arrived == now {
+                        break;
+                    }
+                    arrived = now;
+                }
             }
         }
         agent.last_words().await;

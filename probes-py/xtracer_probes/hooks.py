@@ -58,8 +58,7 @@ def reached_first_wait(host):
         return
     BPF = getattr(sys.modules.get("bcc"), "BPF", None)
     if hasattr(BPF, "free_bcc_memory"):
-        # A method that uses nothing of its object, and the tool's object is not ours to hold.
-        BPF.free_bcc_memory(None)
+        BPF.free_bcc_memory()
         gc.collect()
         host.trim()
 

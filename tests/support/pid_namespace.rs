@@ -15,7 +15,14 @@ impl Contained {
     pub(crate) fn start() -> Self {
         // The shell says that it is there and waits for its standard input to close.
         let mut unshare = Command::new("unshare")
-            .args(["--pid", "--fork", "--kill-child", "sh", "-c", "echo up; read end"])
+            .args([
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "sh",
+                "-c",
+                "echo up; read end",
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

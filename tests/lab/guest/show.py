@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 
 # The tools in the order in which their lines come soonest; tests/lab/README.md has the times.
-PROBES = "cachetop,execsnoop,tcpaccept,tcpconnect,tcplife,biosnoop,tcptracer"
+PROBES = "execsnoop,tcpconnect,tcpaccept,tcplife,tcptracer,biosnoop,cachetop"
 HERE = Path(__file__).parent
 
 

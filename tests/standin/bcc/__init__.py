@@ -74,7 +74,8 @@ class BPF:
             self._closed = True
             _settings.journal("cleanup")
 
-    def free_bcc_memory(self):
+    @staticmethod
+    def free_bcc_memory():
         _settings.journal("free_bcc_memory")
         return 0
 
