@@ -10,14 +10,14 @@ help: ## this list
 
 .PHONY: run
 run: deps ## the main job: seven BCC tools trace a sample workload, the hub shows it, half a minute long
-	cargo build --release --bins
-	tests/lab/show
+	tests/lab/demo
 
 .PHONY: test
-test: deps ## every test: units, properties, the host, a real nats-server, the lab's kernel
-	cargo test --workspace
-	tests/python
-	$(MAKE) lab
+test: deps ## every test: units, real servers, real programs, the lab's real kernel
+	tests/k8s/tools
+	cargo test --locked --workspace
+	python3 -m unittest discover tests/lab
+	LAB_PROFILE=dev tests/lab/lab test
 
 .PHONY: lab
 lab: deps ## the seven tools on a real kernel in a virtual machine; DEBIAN=13 for another release
