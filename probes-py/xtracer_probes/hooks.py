@@ -27,7 +27,7 @@ def install(host, tool, filter_map=None, page_cnt=None, ended=lambda: None):
     _loading(host, bcc.BPF)
     _polling(host, bcc.BPF, ended)
     _buffers(host, table, page_cnt)
-    _attaching(host, bcc.BPF, tool)
+    _attaching(host, bcc, tool)
     _sleeping(host)
     if filter_map:
         _filtering(host, bcc.BPF, filter_map)
@@ -116,7 +116,7 @@ def _buffers(host, table, page_cnt):
     _replace(getattr(table, "RingBuf", None), "open_ring_buffer", wrap_ring)
 
 
-def _attaching(host, BPF, tool):
+def _attaching(host, bcc, tool):
     def wrap(original):
         def attach_function(self, *args, **kwargs):
             try:
@@ -124,38 +124,70 @@ def _attaching(host, BPF, tool):
             except Exception as refused:
                 target, handler = _text(kwargs.get("event")), _text(kwargs.get("fn_name"))
                 row = attach.replacement(tool, handler, target)
-                if row is None:
-                    raise
-                try:
-                    result = original(self, *args, **dict(kwargs, event=row.instead.encode()))
-                except Exception:
+                used = [] if row is None else [
+                    name for name in row.instead if _attaches(original, self, args, kwargs, name)]
+                if not used:
                     # The tool's own complaint names the function that people search for.
                     raise refused from None
-                host.note("%s: nothing can be attached to %s, %s is used for %s instead: %s" % (
-                    tool, target, row.instead, handler, row.reason))
-                return result
+                host.note("%s: nothing can be attached to %s, so %s is attached to %s: %s" % (
+                    tool, target, handler, " and ".join(used), row.reason))
         return attach_function
-    _replace(BPF, "attach_kprobe", wrap)
-    _replace(BPF, "attach_kretprobe", wrap)
+    _replace(bcc.BPF, "attach_kprobe", wrap)
+    _replace(bcc.BPF, "attach_kretprobe", wrap)
+    if any(row.tool == tool for row in attach.ROWS):
+        _searching(host, bcc, tool)
 
-    def wrap_search(original):
+
+def _attaches(attach_original, program, args, kwargs, name):
+    try:
+        attach_original(program, *args, **dict(kwargs, event=name.encode()))
+        return True
+    except Exception:
+        return False
+
+
+def _searching(host, bcc, tool):
+    """Newer tools look before they attach, and leave when they find nothing."""
+    def wrap_tracepoints(original):
+        def tracepoint_exists(category, event):
+            if not original(category, event):
+                return False
+            field = attach.misread(tool, _text(event), _text(getattr(bcc, "__version__", "")),
+                                   _format(bcc, category, event))
+            if field is None:
+                return True
+            host.note("%s: the tracepoint %s is not used: this release of the tool does not know its field %s "
+                      "and would misread the rest" % (tool, _text(event), field))
+            return False
+        return tracepoint_exists
+    _replace(bcc.BPF, "tracepoint_exists", wrap_tracepoints)
+
+    def wrap_functions(original):
         def get_kprobe_functions(event_re):
             found = original(event_re)
-            # Newer tools look before they attach and give up when nothing is there. If another
-            # attach point can serve, they are told to go on; a tracepoint that can serve is better.
-            if not found and attach.replaceable(tool, _text(event_re)) and not _tracepoint(BPF, event_re):
+            # If another attach point can serve, the tool is told to go on. A tracepoint is better.
+            if not found and attach.replaceable(tool, _text(event_re)) and not _has_tracepoint(bcc, event_re):
                 return [event_re]
             return found
         return get_kprobe_functions
-    if any(row.tool == tool for row in attach.ROWS):
-        _replace(BPF, "get_kprobe_functions", wrap_search)
+    _replace(bcc.BPF, "get_kprobe_functions", wrap_functions)
 
 
-def _tracepoint(BPF, function):
+def _has_tracepoint(bcc, function):
     """True if the kernel has the tracepoint that newer tools use in the place of `function`."""
     name = "block_io_start" if _text(function).endswith("start") else "block_io_done"
-    exists = getattr(BPF, "tracepoint_exists", None)
+    exists = getattr(bcc.BPF, "tracepoint_exists", None)
     return bool(exists and exists("block", name))
+
+
+def _format(bcc, category, event):
+    """The kernel's description of a tracepoint's fields, empty if it cannot be read."""
+    try:
+        folder = getattr(bcc, "TRACEFS", "/sys/kernel/debug/tracing")
+        with open("%s/events/%s/%s/format" % (_text(folder), _text(category), _text(event)), encoding="ascii") as text:
+            return text.read()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _filtering(host, BPF, path):

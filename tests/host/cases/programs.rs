@@ -15,6 +15,10 @@ pub(crate) const CASES: &[Case] = &[
         "biosnoop_of_newer_releases_falls_back_too",
         fallback_of_newer_tools,
     ),
+    (
+        "a_tracepoint_that_a_release_misreads_is_avoided",
+        misread_tracepoint,
+    ),
     ("the_filter_goes_into_the_program", filter),
     ("a_refused_filter_is_left_out", refused_filter),
     (
@@ -165,9 +169,8 @@ fn fallback() {
     assert_fell_back(&events, &journal);
 }
 
-/// Tools of 0.31 and later search the kernel's functions first and leave when nothing is there.
-fn fallback_of_newer_tools() {
-    let text = "
+/// As tools of 0.31 and later look for their attach points.
+const NEWER_BIOSNOOP: &str = "
 from bcc import BPF
 b = BPF(text='int trace_req_completion;')
 for target, handler in (('start', 'trace_pid_start'), ('done', 'trace_req_completion')):
@@ -182,7 +185,10 @@ while 1:
     try: b.perf_buffer_poll()
     except KeyboardInterrupt: exit()
 ";
-    let (_folder, tools_dirs) = crate::harness::tool("biosnoop", text);
+
+/// Tools of 0.31 and later search the kernel's functions first and leave when nothing is there.
+fn fallback_of_newer_tools() {
+    let (_folder, tools_dirs) = crate::harness::tool("biosnoop", NEWER_BIOSNOOP);
     let spec = Spec {
         name: "biosnoop".into(),
         tools_dirs,
@@ -196,10 +202,7 @@ while 1:
     let events = run(&spec, &journal, &without);
     assert_fell_back(&events, &journal);
     // A kernel with the tracepoints needs no help.
-    let with = [(
-        "XTRACER_STANDIN_TRACEPOINTS",
-        "block:block_io_start,block:block_io_done",
-    )];
+    let with = [("XTRACER_STANDIN_TRACEPOINTS", TRACEPOINTS)];
     let events = run(&spec, &Journal::new(), &[&without[..], &with].concat());
     assert!(
         !events.iter().any(|event| matches!(event, Event::Note(_))),
@@ -207,10 +210,56 @@ while 1:
     );
 }
 
+/// Releases 0.29 to 0.35 lose writes on kernels whose tracepoint has a field that they do not know.
+fn misread_tracepoint() {
+    let tracefs = tempfile::tempdir().expect("a folder");
+    for event in ["block_io_start", "block_io_done"] {
+        let folder = tracefs.path().join("events/block").join(event);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let format =
+            "\tfield:unsigned int bytes;\tsize:4;\n\tfield:unsigned short ioprio;\tsize:2;\n";
+        std::fs::write(folder.join("format"), format).expect("a file");
+    }
+    let tracefs = tracefs.path().to_string_lossy().into_owned();
+    let (_folder, tools_dirs) = crate::harness::tool("biosnoop", NEWER_BIOSNOOP);
+    let spec = Spec {
+        name: "biosnoop".into(),
+        tools_dirs,
+        ..Spec::default()
+    };
+    for (release, misreads) in [("0.31.0", true), ("0.36.1", false), ("strange", false)] {
+        let journal = Journal::new();
+        let settings = [
+            ("XTRACER_STANDIN_VERSION", release),
+            ("XTRACER_STANDIN_TRACEFS", &tracefs),
+            ("XTRACER_STANDIN_REFUSE", ACCOUNTING),
+            ("XTRACER_STANDIN_FUNCTIONS", "blk_mq_start_request"),
+            ("XTRACER_STANDIN_TRACEPOINTS", TRACEPOINTS),
+        ];
+        let events = run(&spec, &journal, &settings);
+        if misreads {
+            assert_fell_back(&events, &journal);
+            let told = events
+                .iter()
+                .any(|event| matches!(event, Event::Note(text) if text.contains("ioprio")));
+            assert!(told, "{events:?}");
+        } else {
+            assert!(
+                !events.iter().any(|event| matches!(event, Event::Note(_))),
+                "{events:?}"
+            );
+        }
+    }
+}
+
+const TRACEPOINTS: &str = "block:block_io_start,block:block_io_done";
+
 fn assert_fell_back(events: &[Event], journal: &Journal) {
     let done = journal.lines();
     for attach in [
         "attach kprobe blk_mq_start_request trace_pid_start",
+        "attach kprobe blk_mq_complete_request_remote trace_req_completion",
+        "attach kprobe blk_update_request trace_req_completion",
         "attach kprobe blk_mq_end_request trace_req_completion",
     ] {
         assert!(done.iter().any(|line| line == attach), "{attach}: {done:?}");

@@ -10,6 +10,7 @@ import time
 
 from . import _feed, _settings, table
 
+TRACEFS = os.environ.get("XTRACER_STANDIN_TRACEFS", "/nowhere")
 __version__ = os.environ.get("XTRACER_STANDIN_VERSION", "0.26.0")
 
 _sleep = time.sleep
