@@ -12,6 +12,10 @@
 //! and the kernel gives a dead namespace's inode to the next one; therefore each target's
 //! namespace is held open, and a process that died before that is not claimed
 //! (`Entry::membership`).
+//!
+//! What remains: a PID is a number, and the answer is about its latest owner. A line that a tool
+//! holds back until the kernel has gone once through all its numbers (`kernel.pid_max`, by default
+//! 32,768 or more) can be judged by the wrong process.
 
 mod container;
 mod entry;
@@ -36,7 +40,7 @@ pub use target::{Target, TargetKey, TargetSyntaxError};
 
 use entry::DEPTH;
 use filter::Filter;
-use held::{Claim, Targets};
+use held::{Claim, Held, Targets};
 use namespace::HOST;
 use procfs::{Missing, Procfs};
 use table::Table;
@@ -108,8 +112,10 @@ pub struct Added {
 pub struct Counters {
     /// Processes that the kernel table had no room for at that moment.
     pub unrecorded: u64,
-    /// Looks into `/proc` that the kernel refused.
+    /// Looks into `/proc` that the kernel refused (`CAP_SYS_PTRACE` is missing).
     pub denied: u64,
+    /// Looks into `/proc` that failed otherwise, for example for want of file descriptors.
+    pub failed: u64,
 }
 
 /// The targets, and the means to recognise their processes.
@@ -124,6 +130,7 @@ pub struct Scope {
     filter: Option<Filter>,
     targets: RwLock<Targets>,
     denied: AtomicU64,
+    failed: AtomicU64,
 }
 
 impl Scope {
@@ -161,17 +168,15 @@ impl Scope {
         if let Some(table) = &table {
             warnings.extend(fill::fill(table, &procfs));
         }
-        let (targets, denied) = (RwLock::default(), AtomicU64::new(0));
-        Ok((
-            Self {
-                procfs,
-                table,
-                filter,
-                targets,
-                denied,
-            },
-            warnings,
-        ))
+        let scope = Self {
+            procfs,
+            table,
+            filter,
+            targets: RwLock::default(),
+            denied: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        };
+        Ok((scope, warnings))
     }
 
     /// Begins to trace a target; also while events come in, because containers restart.
@@ -182,29 +187,29 @@ impl Scope {
         let key = target.key.clone();
         let found = find::find(&self.procfs, &key)?;
         let (inode, level) = (found.namespace.inode(), found.lineage.level());
+        let borrowed = found.borrowed;
         if level as usize > DEPTH {
             return Err(TargetError::TooDeep { key, level });
         }
+        let held = Held::now(target, found).map_err(|errno| TargetError::Unreadable {
+            key: key.clone(),
+            source: errno.into(),
+        })?;
         let mut targets = self.write();
         let mut with: Vec<String> = targets
             .sharing(inode)
-            .map(|held| held.target.to_string())
+            .map(|other| other.target.to_string())
             .collect();
+        if borrowed {
+            with.push("its pod or another container, whose process is number 1 in it".to_owned());
+        }
         if let Some(filter) = &self.filter {
             filter.insert(inode).map_err(|reason| TargetError::Filter {
                 key: key.clone(),
                 reason,
             })?;
         }
-        if found.borrowed {
-            with.push("its pod or another container, whose process is number 1 in it".to_owned());
-        }
-        let id = targets
-            .insert(target, found)
-            .map_err(|errno| TargetError::Unreadable {
-                key: key.clone(),
-                source: errno.into(),
-            })?;
+        let id = targets.insert(held);
         drop(targets);
         let warnings = if with.is_empty() {
             Vec::new()
@@ -268,7 +273,8 @@ impl Scope {
                 Verdict::Unknown
             }
             Err(Missing::Odd(error)) => {
-                tracing::warn!(pid, "cannot look a process up in /proc: {error}");
+                tracing::debug!(pid, "cannot look a process up in /proc: {error}");
+                self.failed.fetch_add(1, Ordering::Relaxed);
                 Verdict::Unknown
             }
         }
@@ -307,6 +313,7 @@ impl Scope {
         Counters {
             unrecorded: self.table.as_ref().map_or(0, Table::unrecorded),
             denied: self.denied.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
         }
     }
 

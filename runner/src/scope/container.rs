@@ -133,4 +133,15 @@ mod tests {
         assert_eq!(normalize("docker://"), None);
         assert_eq!(normalize("web-frontend-1"), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_yields_ids_or_nothing(line in ".{0,300}", id in "[0-9a-f]{64}", at in "[^/\n]{0,9}") {
+            for id in ids_in_line(&line) {
+                assert!(id.len() == FULL && is_lower_hex(id));
+            }
+            let known = format!("0::/{at}/cri-containerd-{id}.scope");
+            assert_eq!(ids_in_line(&known).next_back(), Some(id.as_str()));
+        }
+    }
 }

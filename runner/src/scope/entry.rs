@@ -54,11 +54,9 @@ impl Entry {
         let word = |at: usize| {
             u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
-        let (time, _) = bytes
-            .split_first_chunk()
-            .expect("an entry is longer than its time");
+        let time = std::array::from_fn(|i| bytes[i]);
         Self {
-            exited_at: u64::from_ne_bytes(*time),
+            exited_at: u64::from_ne_bytes(time),
             level: word(8),
             pid_ns: word(12),
             chain: std::array::from_fn(|i| word(16 + 4 * i)),

@@ -1,5 +1,7 @@
 //! The targets being traced, each with its namespace held open. No I/O but the clock's.
 
+use std::time::Duration;
+
 use nix::time::{ClockId, clock_gettime};
 
 use super::entry::{Entry, Membership};
@@ -11,6 +13,7 @@ use super::target::Target;
 /// One target.
 #[derive(Debug)]
 pub(crate) struct Held {
+    /// Given by [`Targets::insert`].
     pub(crate) id: usize,
     pub(crate) target: Target,
     namespace: PidNamespace,
@@ -39,6 +42,18 @@ pub(crate) enum Claim {
 }
 
 impl Held {
+    /// A target from this moment on.
+    pub(crate) fn now(target: Target, found: Found) -> nix::Result<Self> {
+        let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?).as_nanos();
+        Ok(Self {
+            id: 0,
+            target,
+            namespace: found.namespace,
+            level: found.lineage.level(),
+            since: u64::try_from(now).unwrap_or(u64::MAX),
+        })
+    }
+
     pub(crate) fn inode(&self) -> u32 {
         self.namespace.inode()
     }
@@ -46,23 +61,12 @@ impl Held {
 
 impl Targets {
     /// Takes a target in and numbers it.
-    pub(crate) fn insert(&mut self, target: Target, found: Found) -> nix::Result<usize> {
-        let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+    pub(crate) fn insert(&mut self, held: Held) -> usize {
         let id = self.next_id;
-        let held = Held {
-            id,
-            target,
-            namespace: found.namespace,
-            level: found.lineage.level(),
-            since: std::time::Duration::from(now)
-                .as_nanos()
-                .try_into()
-                .unwrap_or(u64::MAX),
-        };
         self.next_id += 1;
         let at = self.held.partition_point(|other| other.level >= held.level);
-        self.held.insert(at, held);
-        Ok(id)
+        self.held.insert(at, Held { id, ..held });
+        id
     }
 
     /// Takes a target out; the namespace is let go when the caller drops it.

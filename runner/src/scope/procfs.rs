@@ -251,4 +251,15 @@ mod tests {
         }
         assert_eq!(Procfs::open(root.path()).unwrap().pids().unwrap(), [3, 12]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, name: Vec<u8>, started: u64) {
+            parse_started(&bytes);
+            parse_numbers(&[b"NSpid:", &bytes[..]].concat());
+            let rest = format!(") S {}{started}", "0 ".repeat(18));
+            let stat = [b"7 (", &name[..], rest.as_bytes()].concat();
+            assert_eq!(parse_started(&stat), Some(started));
+        }
+    }
 }
