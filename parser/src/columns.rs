@@ -99,9 +99,9 @@ impl<'a> Columns<'a> {
     }
 
     /// `TIME(s)` in a cell that ends in a blank.
-    pub(crate) fn seconds_apart(&mut self, stride: usize) -> Result<f64, Fault> {
-        let Some(Fixed { value, length }) = number::fixed_any(self.rest()) else {
-            return Err(self.fault("TIME(s)", "seconds with decimals"));
+    pub(crate) fn seconds_apart(&mut self, stride: usize, decimals: usize) -> Result<f64, Fault> {
+        let Some(Fixed { value, length }) = number::fixed(self.rest(), decimals) else {
+            return Err(self.fault("TIME(s)", "seconds with all their decimals"));
         };
         self.pass_apart("TIME(s)", length, stride)?;
         Ok(value)

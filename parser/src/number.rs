@@ -70,15 +70,6 @@ pub(crate) fn fixed(bytes: &[u8], decimals: usize) -> Option<Fixed> {
     Some(Fixed { value, length })
 }
 
-/// As [`fixed`], for as many decimals as there are.
-pub(crate) fn fixed_any(bytes: &[u8]) -> Option<Fixed> {
-    let point = bytes.iter().position(|byte| *byte == b'.')?;
-    match digit_run(&bytes[point + 1..]) {
-        0 => None,
-        decimals => fixed(bytes, decimals),
-    }
-}
-
 /// The value of digits with a point, where dividing two exact numbers gives it. IEEE 754 rounds a
 /// division right, so that the result is the one of `str::parse`.
 fn quotient(digits: &[u8], decimals: usize) -> Option<f64> {
@@ -175,8 +166,9 @@ mod tests {
             "1.0000000001",
             "-3.14",
         ] {
+            let decimals = text.len() - text.find('.').unwrap() - 1;
             assert_eq!(
-                fixed_any(text.as_bytes()).map(|f| f.value),
+                fixed(text.as_bytes(), decimals).map(|f| f.value),
                 text.parse().ok(),
                 "{text}"
             );

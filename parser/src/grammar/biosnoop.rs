@@ -24,6 +24,7 @@ use crate::record::{self, Clock, Direction, Record};
 #[derive(Clone, Debug)]
 pub(crate) struct Biosnoop {
     time: usize,
+    decimals: usize,
     comm: usize,
     pid: usize,
     disk: usize,
@@ -53,7 +54,7 @@ impl Biosnoop {
     fn start<'a>(&self, line: &'a [u8]) -> Result<Start<'a>, Fault> {
         let mut columns = Columns::new(line);
         Ok(Start {
-            time_s: columns.seconds_apart(self.time)?,
+            time_s: columns.seconds_apart(self.time, self.decimals)?,
             comm: columns.text("COMM", self.comm - 1, Unit::Chars)?,
             pid: columns.number("PID", self.pid)?,
             rest: columns,
@@ -137,8 +138,11 @@ fn pattern(columns: &mut Columns<'_>) -> Result<char, Fault> {
 
 impl Layout for Biosnoop {
     fn from_header(header: &mut Header<'_>) -> Result<Self, Fault> {
+        let time = header.column("TIME(s)")?;
         let layout = Self {
-            time: header.column("TIME(s)")?,
+            time,
+            // BCC 0.8 and 0.9 print nanoseconds, in a cell of 14.
+            decimals: if time > 12 { 9 } else { 6 },
             comm: header.column("COMM")?,
             pid: header.column("PID")?,
             disk: header.column("DISK")?,

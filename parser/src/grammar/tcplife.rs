@@ -25,6 +25,9 @@ use crate::record::{self, Clock, Record};
 
 use csv::Csv;
 
+/// Decimals of `TIME(s)`.
+const DECIMALS: usize = 6;
+
 /// How the cells are parted.
 #[derive(Clone, Debug)]
 pub(crate) enum Tcplife {
@@ -55,7 +58,7 @@ impl Cells {
         let clock = self.clock.then(|| columns.clock()).transpose()?;
         let time_s = match self.time {
             None => None,
-            Some(stride) => Some(columns.seconds_apart(stride)?),
+            Some(stride) => Some(columns.seconds_apart(stride, DECIMALS)?),
         };
         Ok(Start {
             clock,

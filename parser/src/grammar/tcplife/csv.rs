@@ -1,5 +1,6 @@
 //! tcplife's comma-separated form: the one in which COMM is neither cut nor padded.
 
+use super::DECIMALS;
 use crate::error::Fault;
 use crate::grammar::tcp;
 use crate::header::Header;
@@ -127,8 +128,8 @@ impl Csv {
             time_s: self
                 .time
                 .then(|| {
-                    fields.first("TIME(s)", "seconds with decimals", |cell| {
-                        whole(cell, number::fixed_any(cell))
+                    fields.first("TIME(s)", "seconds with six decimals", |cell| {
+                        whole(cell, number::fixed(cell, DECIMALS))
                     })
                 })
                 .transpose()?,
