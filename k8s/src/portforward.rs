@@ -2,9 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use futures_util::FutureExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -75,7 +76,7 @@ impl PortForward {
         self.address
     }
 
-    /// Why the last connection failed, if one did.
+    /// Why the last connection failed, if one did. A client that left before the pod sent anything counts.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.trouble.borrow().clone()
@@ -105,21 +106,40 @@ impl Way {
 
     async fn carry(&self, mut local: TcpStream) -> Result<(), String> {
         let mut forwarder = self.stream().await.map_err(|error| error.to_string())?;
-        let failed = forwarder.take_error(self.port);
-        let mut remote = forwarder
-            .take_stream(self.port)
-            .ok_or_else(|| format!("cannot {}: no stream", self.doing()))?;
-        // Either end may break off at any time; that is a connection's normal end, and the clients know.
-        copy_bidirectional(&mut local, &mut remote).await.ok();
-        drop(remote);
-        forwarder.abort();
-        match failed {
-            Some(failed) => match failed.await {
-                Some(message) => Err(format!("cannot {}: {}", self.doing(), visible(&message))),
-                None => Ok(()),
+        let (Some(remote), Some(failed)) = (
+            forwarder.take_stream(self.port),
+            forwarder.take_error(self.port),
+        ) else {
+            return Err(format!(
+                "cannot {}: the API server opened no stream",
+                self.doing()
+            ));
+        };
+        let failed = failed.fuse();
+        tokio::pin!(failed);
+        let (mut from_pod, mut to_pod) = tokio::io::split(remote);
+        let (mut from_client, mut to_client) = local.split();
+        let upwards = async {
+            // What ends here may still be answered.
+            if copy(&mut from_client, &mut to_pod).await.is_ok() {
+                to_pod.shutdown().await.ok();
+            }
+            std::future::pending::<()>().await;
+        };
+        // As with kubectl, the connection lasts as long as the pod's side does. A pod that refuses sends
+        // words and no end: the client is hung up on here, by dropping `local`.
+        let why = tokio::select! {
+            Some(words) = &mut failed => Some(visible(&words)),
+            received = copy(&mut from_pod, &mut to_client) => match failed.now_or_never().flatten() {
+                Some(words) => Some(visible(&words)),
+                // kube loses the words if the connection breaks off right behind them.
+                None if matches!(received, Ok(0)) => Some("it ended before the pod sent anything".to_owned()),
+                None => None,
             },
-            None => Ok(()),
-        }
+            () = upwards => None,
+        };
+        forwarder.abort();
+        why.map_or(Ok(()), |why| Err(format!("cannot {}: {why}", self.doing())))
     }
 }
 

@@ -10,7 +10,6 @@ use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use kube::api::{Api, DeleteParams};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
 
 pub use leftovers::{Leftover, LeftoverState, leftovers};
 
@@ -19,6 +18,9 @@ use crate::error::{ApiError, Cause, Kind};
 use crate::manifest::{Session, service_name};
 use crate::text::{list, visible};
 use crate::{Cluster, Error};
+
+/// Pause before a deletion that failed is tried again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Something of a session could not be removed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,8 +58,8 @@ pub fn command(namespace: &str, session: &str) -> String {
 
 /// Deletes all pods of a session with what belongs to them, and waits until they are gone.
 ///
-/// May be repeated. Returns the names of the pods that it removed. A server that cannot be reached is
-/// tried again until the deadline.
+/// May be repeated. Returns the names of the pods that it removed. What fails for a reason that may pass
+/// is tried again until the deadline.
 ///
 /// # Errors
 /// [`TeardownError`] naming what stays.
@@ -70,28 +72,53 @@ pub async fn tear_down(
     let mut removal = Removal {
         cluster,
         namespace,
-        seen: BTreeMap::new(),
+        listed: Err("they could not be listed in time".to_owned()),
+        pods: BTreeMap::new(),
         trouble: BTreeMap::new(),
-        forbidden: false,
+        refused: false,
     };
-    match tokio::time::timeout_at(Instant::now() + deadline, removal.run(session)).await {
-        Ok(()) if removal.trouble.is_empty() => Ok(removal.seen.into_keys().collect()),
-        Ok(()) => Err(removal.error(session)),
-        Err(_) => {
-            removal.name_what_stays();
-            Err(removal.error(session))
-        }
+    // Late or not, what is left says it.
+    tokio::time::timeout(deadline, removal.run(session))
+        .await
+        .ok();
+    let left = removal.left();
+    if left.is_empty() {
+        return Ok(removal.pods.into_keys().collect());
     }
+    Err(TeardownError {
+        session: session.to_string(),
+        namespace: namespace.to_owned(),
+        left,
+        forbidden: removal.refused,
+    }
+    .into())
+}
+
+/// What a session is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Thing {
+    Pod,
+    Secret,
+    Service,
+}
+
+/// Why something could not be deleted.
+struct Trouble {
+    why: String,
+    /// Trying again makes no difference.
+    lasting: bool,
 }
 
 struct Removal<'a> {
     cluster: &'a Cluster,
     namespace: &'a str,
+    /// The pods are known; or why they are not.
+    listed: Result<(), String>,
     /// Every pod of the session that was seen, and what keeps it; `None` once it is gone.
-    seen: BTreeMap<String, Option<String>>,
-    /// What could not be deleted and why.
-    trouble: BTreeMap<String, String>,
-    forbidden: bool,
+    pods: BTreeMap<String, Option<String>>,
+    trouble: BTreeMap<(Thing, String), Trouble>,
+    /// The cluster said no to something.
+    refused: bool,
 }
 
 impl Removal<'_> {
@@ -99,59 +126,92 @@ impl Removal<'_> {
         let api: Api<Pod> = Api::namespaced(self.cluster.client(), self.namespace);
         let doing = format!("watch the pods of the namespace {}", self.namespace);
         let mut pods = Watching::new(self.cluster, api, doing).labels(Some(session.selector()));
-        loop {
-            match pods.next().await {
-                Seen::Listed(listed) => {
-                    for gone in self.seen.values_mut() {
-                        *gone = None;
+        while !self.is_settled() {
+            let again = self.trouble.values().any(|trouble| !trouble.lasting);
+            tokio::select! {
+                seen = pods.next() => match seen {
+                    Seen::Listed(listed) => {
+                        self.listed = Ok(());
+                        self.pods.values_mut().for_each(|kept| *kept = None);
+                        for pod in &listed {
+                            self.remove(pod).await;
+                        }
                     }
-                    self.trouble.remove("pods");
-                    for pod in &listed {
-                        self.remove(pod).await;
+                    Seen::Changed(pod) => self.remove(&pod).await,
+                    Seen::Removed(pod) => {
+                        self.pods.insert(pod.name_any(), None);
+                    }
+                    Seen::Failed(cause) => {
+                        self.listed = Err(cause.to_string());
+                        if is_refusal(&cause) {
+                            self.refused = true;
+                            return;
+                        }
+                    }
+                },
+                () = tokio::time::sleep(AGAIN), if again => {
+                    let open: Vec<_> = self.trouble.keys().cloned().collect();
+                    for (thing, name) in open {
+                        self.delete(thing, &name).await;
                     }
                 }
-                Seen::Changed(pod) => self.remove(&pod).await,
-                Seen::Removed(pod) => {
-                    self.seen.insert(pod.name_any(), None);
-                }
-                Seen::Failed(cause) => {
-                    let refused =
-                        matches!(cause, Cause::Forbidden { .. } | Cause::Unauthorized { .. });
-                    self.trouble.insert("pods".to_owned(), cause.to_string());
-                    self.forbidden |= refused;
-                    if refused {
-                        return;
-                    }
-                    continue;
-                }
-            }
-            if self
-                .seen
-                .iter()
-                .all(|(name, kept)| kept.is_none() || self.trouble.contains_key(name))
-            {
-                return;
             }
         }
+    }
+
+    /// Nothing is left to do: all is gone, or what stays stays for a reason that lasts.
+    fn is_settled(&self) -> bool {
+        let given_up = |name: &String| self.trouble.contains_key(&(Thing::Pod, name.clone()));
+        self.listed.is_ok()
+            && self.trouble.values().all(|trouble| trouble.lasting)
+            && self
+                .pods
+                .iter()
+                .all(|(name, kept)| kept.is_none() || given_up(name))
     }
 
     async fn remove(&mut self, pod: &Pod) {
         let name = pod.name_any();
         let first_time = self
-            .seen
+            .pods
             .insert(name.clone(), Some(what_keeps(pod)))
             .is_none();
-        if pod.metadata.deletion_timestamp.is_some() && !first_time {
+        if !first_time {
             return;
         }
-        self.delete::<Pod>(&name).await;
-        self.delete::<Secret>(&name).await;
+        self.delete(Thing::Pod, &name).await;
+        self.delete(Thing::Secret, &name).await;
         if let Some(service) = service_name(&name) {
-            self.delete::<Service>(&service).await;
+            self.delete(Thing::Service, &service).await;
         }
     }
 
-    async fn delete<K>(&mut self, name: &str)
+    async fn delete(&mut self, thing: Thing, name: &str) {
+        let outcome = match thing {
+            Thing::Pod => self.ask::<Pod>(name).await,
+            Thing::Secret => self.ask::<Secret>(name).await,
+            Thing::Service => self.ask::<Service>(name).await,
+        };
+        let key = (thing, name.to_owned());
+        match outcome {
+            Err(error) if !error.is_not_found() => {
+                let lasting = is_refusal(&error.cause);
+                self.refused |= lasting;
+                self.trouble.insert(
+                    key,
+                    Trouble {
+                        why: error.cause.to_string(),
+                        lasting,
+                    },
+                );
+            }
+            _ => {
+                self.trouble.remove(&key);
+            }
+        }
+    }
+
+    async fn ask<K>(&self, name: &str) -> Result<(), ApiError>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
             + DeserializeOwned
@@ -159,51 +219,41 @@ impl Removal<'_> {
             + std::fmt::Debug,
     {
         let api: Api<K> = Api::namespaced(self.cluster.client(), self.namespace);
-        let what = format!("{} {name}", K::kind(&()).to_lowercase());
-        let doing = format!("delete the {what} of the namespace {}", self.namespace);
-        match self
-            .cluster
+        let doing = format!("delete the {} {}/{name}", K::kind(&()), self.namespace);
+        self.cluster
             .call(doing, api.delete(name, &DeleteParams::default()))
             .await
-        {
-            Ok(_) => {
-                self.trouble.remove(name);
-            }
-            Err(error) if error.is_not_found() => {}
-            Err(ApiError { cause, .. }) => {
-                self.forbidden |=
-                    matches!(cause, Cause::Forbidden { .. } | Cause::Unauthorized { .. });
-                self.trouble
-                    .insert(name.to_owned(), format!("{what} ({cause})"));
-            }
-        }
+            .map(drop)
     }
 
-    fn name_what_stays(&mut self) {
-        for (name, kept) in &self.seen {
-            if let Some(why) = kept {
-                self.trouble
-                    .entry(name.clone())
-                    .or_insert_with(|| format!("pod {name} ({why})"));
-            }
-        }
-        if self.trouble.is_empty() {
-            self.trouble.insert(
-                "pods".to_owned(),
-                "its pods, which could not be listed in time".to_owned(),
-            );
-        }
+    /// What stays and why, one thing each.
+    fn left(&self) -> Vec<String> {
+        let unlisted = self
+            .listed
+            .as_ref()
+            .err()
+            .map(|why| format!("its pods ({why})"));
+        let refused = self.trouble.iter().map(|((thing, name), trouble)| {
+            format!(
+                "{} {name} ({})",
+                format!("{thing:?}").to_lowercase(),
+                trouble.why
+            )
+        });
+        let kept = self
+            .pods
+            .iter()
+            .filter(|(name, _)| !self.trouble.contains_key(&(Thing::Pod, (*name).clone())))
+            .filter_map(|(name, kept)| Some(format!("pod {name} ({})", kept.as_ref()?)));
+        unlisted.into_iter().chain(refused).chain(kept).collect()
     }
+}
 
-    fn error(self, session: &Session) -> Error {
-        TeardownError {
-            session: session.to_string(),
-            namespace: self.namespace.to_owned(),
-            left: self.trouble.into_values().collect(),
-            forbidden: self.forbidden,
-        }
-        .into()
-    }
+fn is_refusal(cause: &Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Forbidden { .. } | Cause::Unauthorized { .. } | Cause::Login { .. }
+    )
 }
 
 /// Why a pod that was deleted is still there.

@@ -13,6 +13,8 @@ mod faults;
 mod find;
 mod lab;
 mod node;
+mod portforward;
+mod rbac;
 mod rollout;
 mod teardown;
 mod watch;

@@ -205,7 +205,7 @@ async fn every_variant_is_accepted_by_the_server() {
             };
             let api: Api<Pod> = lab.pods();
             let pod = manifest::agent(&spec).unwrap().pod;
-            // Strict: a field that the server does not know is an error.
+            // Validated and admitted, and not kept.
             let params = PostParams {
                 dry_run: true,
                 field_manager: None,

@@ -6,12 +6,13 @@
 //! the news that it works again), and pauses grow while failures last.
 
 use std::fmt::Debug;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::stream::{BoxStream, StreamExt};
 use kube::api::{ListParams, WatchEvent, WatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::{Cluster, listing};
 use crate::error::Cause;
@@ -49,11 +50,15 @@ pub(crate) struct Watching<K> {
     version: Option<String>,
     open: Option<Open<K>>,
     failures: u32,
+    /// When to ask again after a failure.
+    not_before: Instant,
 }
 
 struct Open<K> {
     events: BoxStream<'static, kube::Result<WatchEvent<K>>>,
     since: Instant,
+    /// When something came last.
+    heard: Instant,
 }
 
 impl<K> Watching<K>
@@ -71,6 +76,7 @@ where
             version: None,
             open: None,
             failures: 0,
+            not_before: Instant::now(),
         }
     }
 
@@ -98,6 +104,7 @@ where
                 Err(cause) => {
                     (self.open, self.version) = (None, None);
                     self.failures = self.failures.saturating_add(1);
+                    self.not_before = Instant::now() + pause_after(self.failures);
                     return Seen::Failed(cause);
                 }
             }
@@ -105,9 +112,7 @@ where
     }
 
     async fn list(&mut self) -> Result<Option<Seen<K>>, Cause> {
-        if self.failures > 0 {
-            tokio::time::sleep(pause_after(self.failures)).await;
-        }
+        tokio::time::sleep_until(self.not_before).await;
         let mut params = ListParams::default();
         params.label_selector.clone_from(&self.labels);
         params.field_selector.clone_from(&self.fields);
@@ -138,6 +143,7 @@ where
                 self.open = Some(Open {
                     events: events.boxed(),
                     since,
+                    heard: since,
                 });
                 Ok(None)
             }
@@ -149,7 +155,9 @@ where
         let Some(open) = &mut self.open else {
             return Ok(None);
         };
-        match tokio::time::timeout(DEAD_AFTER, open.events.next()).await {
+        let next = tokio::time::timeout_at(open.heard + DEAD_AFTER, open.events.next()).await;
+        open.heard = Instant::now();
+        match next {
             Ok(Some(Ok(event))) => self.heed(event),
             Ok(Some(Err(error))) => Err(Cause::of(self.cluster.server(), &error)),
             // A server that ends watches as soon as they begin must not be asked without a pause.
