@@ -1,6 +1,7 @@
 //! The cases, by theme.
 
 mod ends;
+mod foreground;
 mod lines;
 mod lives;
 mod programs;
@@ -10,5 +11,12 @@ pub(crate) type Case = (&'static str, fn());
 
 /// All of them, in order.
 pub(crate) fn all() -> Vec<Case> {
-    [lines::CASES, programs::CASES, ends::CASES, lives::CASES].concat()
+    [
+        lines::CASES,
+        programs::CASES,
+        ends::CASES,
+        lives::CASES,
+        foreground::CASES,
+    ]
+    .concat()
 }
