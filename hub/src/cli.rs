@@ -1,5 +1,6 @@
 //! What may be typed after `x-tracer`.
 
+mod doctor;
 mod listen;
 mod local;
 mod parse;
@@ -8,6 +9,7 @@ mod shared;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+pub use doctor::DoctorArgs;
 pub use listen::ListenArgs;
 pub use local::LocalArgs;
 pub use parse::ParseArgs;
@@ -39,6 +41,8 @@ pub enum Command {
     Listen(ListenArgs),
     /// Read a tool's recorded output from standard input, print a record a line
     Parse(ParseArgs),
+    /// Say what this machine has, and lacks, for the BCC tools; nothing is changed
+    Doctor(DoctorArgs),
     /// Print the version, and that of the wire contract
     Version,
     /// Print a completion script for a shell

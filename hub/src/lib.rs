@@ -12,6 +12,7 @@
 
 pub mod cli;
 mod console;
+mod doctor;
 pub mod exit;
 mod listen;
 mod local;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 
 pub(crate) use agent::{Agent, Plan, Target, TargetError};
-pub(crate) use find::find_agent;
+pub(crate) use find::{find_agent, find_server};
 pub(crate) use server::Server;
 
 use crate::console::say;

@@ -9,7 +9,7 @@ use clap::{CommandFactory, Parser};
 use crate::cli::{Cli, Command};
 use crate::console::{print, say};
 use crate::exit::{Exit, Failure};
-use crate::{listen, local, parse};
+use crate::{doctor, listen, local, parse};
 
 /// Does what the command line says. An error is said on standard error, in a line.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
@@ -33,6 +33,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Local(args)) => block_on(local::run(args.config()?)),
         Some(Command::Listen(args)) => block_on(listen::run(args.config()?)),
         Some(Command::Parse(args)) => parse::run(args.config()),
+        Some(Command::Doctor(args)) => doctor::run(&args.config()),
         Some(Command::Version) => {
             let version = env!("CARGO_PKG_VERSION");
             let wire = probeparser::wire::VERSION;

@@ -25,8 +25,8 @@ use summary::summary;
 const AGENT_FAREWELL: Duration = Duration::from_secs(20);
 /// How long nothing may arrive, once the agent has ended, before its last words count as lost.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How long a reader may keep what has arrived from being written, once a session ends.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long a reader may keep the end waiting without being told of it.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Refused messages that are told one by one.
 const REFUSALS: u32 = 5;
 
@@ -77,6 +77,7 @@ struct Session {
     board: Board,
     own: Option<Own>,
     refusals: u32,
+    held_up_told: bool,
     missing_told: u64,
 }
 
@@ -113,6 +114,7 @@ impl Session {
             board: Board::new(probes),
             own,
             refusals: 0,
+            held_up_told: false,
             missing_told: 0,
         })
     }
@@ -177,14 +179,30 @@ impl Session {
     /// Lets what is under way arrive, ends what we have started, and sums up.
     async fn finish(mut self, ending: Ending, strict: bool) -> Result<Exit, Failure> {
         let farewell = self.farewell(&ending).await;
-        let tally = self.feed.stop(DRAIN).await;
-        let ending = match ending {
-            Ending::ReaderGone | Ending::WriterFailed(_) => ending,
-            other => match self.writer.closed().await {
-                Closed::Done => other,
-                Closed::ByReader => Ending::ReaderGone,
-                Closed::Failed(error) => Ending::WriterFailed(error),
-            },
+        let Self {
+            feed,
+            mut writer,
+            mut held_up_told,
+            ..
+        } = self;
+        let rest = async {
+            let tally = feed.stop().await;
+            let ending = match ending {
+                Ending::ReaderGone | Ending::WriterFailed(_) => ending,
+                other => match writer.closed().await {
+                    Closed::Done => other,
+                    Closed::ByReader => Ending::ReaderGone,
+                    Closed::Failed(error) => Ending::WriterFailed(error),
+                },
+            };
+            (tally, ending)
+        };
+        tokio::pin!(rest);
+        let (tally, ending) = if let Ok(done) = timeout(PATIENCE, &mut rest).await {
+            done
+        } else {
+            tell_held_up(&mut held_up_told);
+            rest.await
         };
         // Whoever has seen enough wants no account either.
         if !matches!(ending, Ending::ReaderGone) {
@@ -225,23 +243,33 @@ impl Session {
                 }
             }
         }
-        // They come after every record; as long as records arrive, they are still under way.
-        let mut arrived = None;
-        while !self.board.is_over() {
+        // It comes after every record; as long as those arrive, it is still under way.
+        let mut before = None;
+        while !self.board.has_last_word() {
             match timeout(LAST_WORDS, self.feed.news()).await {
                 Ok(Some(news)) => tell(news, &mut self.board, &mut self.refusals),
                 Ok(None) => break,
                 Err(_) => {
-                    let now = Some(self.feed.tally().polled);
-                    if arrived == now {
+                    let now = self.feed.tally().progress();
+                    if now.is_held_up() {
+                        tell_held_up(&mut self.held_up_told);
+                    } else if before == Some(now) {
                         break;
                     }
-                    arrived = now;
+                    before = Some(now);
                 }
             }
         }
         agent.last_words().await;
         Ok(())
+    }
+}
+
+/// Tells that a reader does not read.
+fn tell_held_up(told: &mut bool) {
+    if !*told {
+        say("standard output is not being read; a second interrupt leaves without the rest");
+        *told = true;
     }
 }
 

@@ -67,7 +67,7 @@ fn without_a_word_it_prints_its_usage_and_ends_with_2() {
     let (code, text) = refused(&[]);
     assert_eq!(code, Some(2));
     assert!(
-        text.contains("Usage: x-tracer") && text.contains("listen"),
+        text.contains("Usage: x-tracer") && text.contains("doctor"),
         "{text}"
     );
 }

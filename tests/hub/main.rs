@@ -4,6 +4,7 @@
 
 mod classic;
 mod cli;
+mod doctor;
 mod envelopes;
 mod listen;
 #[path = "../support/nats_server.rs"]

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
 use nix::pty::openpty;
+use nix::sys::signal::Signal;
 
 use crate::envelopes::{exec, subject};
 use crate::nats_server::NatsServer;
@@ -46,6 +47,39 @@ fn head_ends_a_quiet_session_too() {
     let end = hub.end();
     assert_eq!(end.code, Some(0), "{end:#?}");
     assert_eq!(end.stderr.len(), 1, "no word but the first: {end:#?}");
+}
+
+/// More lines than a pipe holds, to a reader that does not read.
+fn held_up(server: &NatsServer) -> (Hub, std::io::PipeReader) {
+    let (mut hub, reader) = piped(server);
+    let mut nats = PlainNats::connect(server.port, None);
+    let args = vec![b'a'; 4000];
+    for seq in 1..=100 {
+        let envelope = exec(seq, b"x", &args);
+        nats.publish(&subject(&envelope), &envelope.encode());
+    }
+    hub.signal(Signal::SIGINT);
+    hub.wait_for("standard output is not being read");
+    (hub, reader)
+}
+
+#[test]
+fn a_slow_reader_still_gets_everything() {
+    let server = NatsServer::start();
+    let (hub, reader) = held_up(&server);
+    assert_eq!(BufReader::new(reader).lines().count(), 100);
+    let end = hub.end();
+    assert_eq!(end.code, Some(0), "{end:#?}");
+    end.said("100 records shown, none missing among their numbers");
+}
+
+#[test]
+fn a_second_interrupt_leaves_at_once() {
+    let server = NatsServer::start();
+    let (hub, _reader) = held_up(&server);
+    let end = hub.interrupt();
+    assert_eq!(end.code, Some(1), "{end:#?}");
+    end.said("left at once");
 }
 
 #[test]

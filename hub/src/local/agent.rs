@@ -128,6 +128,10 @@ impl Agent {
             command.env_remove(name);
         }
         command.env_remove("XTRACER_NATS_TOKEN_FILE");
+        if std::env::var_os("XTRACER_LOG").is_none() {
+            // The statuses come by NATS; said twice they would read as two events.
+            command.env("XTRACER_LOG", "info,async_nats=warn,status=off");
+        }
         child::prepare(&mut command);
         match command.spawn() {
             Ok(mut child) => {

@@ -2,7 +2,6 @@
 //! terminal fills a bounded channel here instead of the server's buffers.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use async_nats::Subscriber;
 use futures_util::StreamExt;
@@ -80,17 +79,13 @@ impl Feed {
         lock(&self.tally)
     }
 
-    /// Takes what has arrived, and no more; the writer ends when it has written that. Whoever
-    /// reads slower than `patience` loses the rest, which is counted.
-    pub(crate) async fn stop(mut self, patience: Duration) -> Arc<Mutex<Tally>> {
+    /// Takes what has arrived, and no more; the writer ends when it has written that. It waits as
+    /// long as the writer does.
+    pub(crate) async fn stop(mut self) -> Arc<Mutex<Tally>> {
         self.stop.cancel();
         self.news.close();
-        if tokio::time::timeout(patience, &mut self.task)
-            .await
-            .is_err()
-        {
-            self.task.abort();
-        }
+        // A panic of the task has been reported by its thread; what it counted still stands.
+        drop(self.task.await);
         self.tally
     }
 }
@@ -151,6 +146,7 @@ async fn pass_on(
             drop(news.try_send(News::Refused { subject, refusal }));
         }
     }
+    lock(tally).passed += 1;
 }
 
 enum Taken {

@@ -49,7 +49,23 @@ pub(crate) struct Tally {
     /// Messages that were not what they claimed to be.
     pub refused: u64,
     /// Messages that were looked at.
-    pub polled: u64,
+    pub(crate) polled: u64,
+    /// Of these, messages that found a taker, or needed none.
+    pub(crate) passed: u64,
+}
+
+/// How far the receiving has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    polled: u64,
+    passed: u64,
+}
+
+impl Progress {
+    /// Whether a message is waiting for the writer.
+    pub(crate) fn is_held_up(self) -> bool {
+        self.polled != self.passed
+    }
 }
 
 impl Tally {
@@ -61,6 +77,7 @@ impl Tally {
             streams: BTreeMap::new(),
             refused: 0,
             polled: 0,
+            passed: 0,
         }
     }
 
@@ -68,6 +85,13 @@ impl Tally {
     #[must_use]
     pub(crate) fn start(&self) -> Start {
         self.start
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub(crate) fn progress(&self) -> Progress {
+        let Self { polled, passed, .. } = *self;
+        Progress { polled, passed }
     }
 
     /// Enters a record and says whether it is to be shown: repeats are not.

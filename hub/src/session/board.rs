@@ -1,6 +1,6 @@
 //! Where every probe stands, from the agents' status messages: pure, no I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use probeparser::Probe;
 use probeparser::wire::{Ledger, State, Status};
@@ -45,6 +45,8 @@ pub(super) struct Board {
     /// The probes of the agent that this hub has started; empty when it has started none.
     own: Vec<Probe>,
     standings: BTreeMap<Stream, Standing>,
+    /// Agents that have said their last word: by session and node.
+    closed: BTreeSet<(String, String)>,
     announced: bool,
 }
 
@@ -56,6 +58,7 @@ impl Board {
         Self {
             own,
             standings: BTreeMap::new(),
+            closed: BTreeSet::new(),
             announced: false,
         }
     }
@@ -75,6 +78,14 @@ impl Board {
     /// Enters a status message and gives the lines to say about it.
     pub(super) fn enter(&mut self, status: &Status) -> Vec<String> {
         let mut lines = self.lines(status);
+        let agent = (status.session.clone(), status.node.clone());
+        if status.probe.is_none() {
+            if status.state == State::Starting {
+                self.closed.remove(&agent);
+            } else if status.state == State::Stopped && self.closed.len() < MAX_ENTRIES {
+                self.closed.insert(agent);
+            }
+        }
         if let Some(probe) = status.probe {
             let stream = Stream {
                 session: status.session.clone(),
@@ -104,6 +115,19 @@ impl Board {
             lines.push(format!("probes attached {worked}/{}", self.own.len()));
         }
         lines
+    }
+
+    /// Whether the agent of these probes has said its last word, so that its ledgers are final.
+    #[must_use]
+    pub(crate) fn is_closed(&self, stream: &Stream) -> bool {
+        let agent = (stream.session.clone(), stream.node.clone());
+        self.closed.contains(&agent)
+    }
+
+    /// Whether our agent has said its last word.
+    #[must_use]
+    pub(crate) fn has_last_word(&self) -> bool {
+        !self.closed.is_empty()
     }
 
     /// Whether one of our probes has ever worked.
@@ -142,38 +166,36 @@ impl Board {
             (true, Some(probe)) => format!("{}: {probe}: ", status.node),
             (true, None) => format!("{}: ", status.node),
         };
-        let message = match (status.state, status.message.as_str()) {
-            (State::Attached, message) => {
-                let took = status
-                    .took_ms
-                    .map(|took| format!(" after {}", seconds(took)));
-                Some(join(
-                    &format!("attached{}", took.unwrap_or_default()),
-                    message,
-                ))
-            }
-            (State::Failed, message) => Some(join("failed, will be tried again", message)),
-            (State::GivenUp, message) => Some(join("given up", message)),
-            (State::Finished, message) => Some(join("finished", message)),
-            // Its ledger is for the summary; there is nothing to say unless it says something.
-            (_, "") => None,
-            (_, message) => Some(message.to_owned()),
-        };
         let mut lines = Vec::new();
-        lines.extend(message.map(|message| format!("{who}{message}")));
+        lines.extend(headline(status).map(|line| format!("{who}{line}")));
         let silent = status.said.len().saturating_sub(WORDS);
-        lines.extend(
-            status.said[silent..]
-                .iter()
-                .map(|said| format!("{who}| {said}")),
-        );
-        lines.extend(
-            status
-                .remedy
-                .iter()
-                .map(|remedy| format!("{who}what to do: {remedy}")),
-        );
+        let said = status.said[silent..].iter();
+        lines.extend(said.map(|said| format!("{who}| {said}")));
+        let remedy = status.remedy.iter();
+        lines.extend(remedy.map(|remedy| format!("{who}what to do: {remedy}")));
         lines
+    }
+}
+
+/// What a status says in a line, if it says anything.
+fn headline(status: &Status) -> Option<String> {
+    let message = status.message.as_str();
+    // An account for the summary; what it is about has been said.
+    if message.is_empty() && status.ledger.is_some() {
+        return None;
+    }
+    match (status.state, status.probe) {
+        (State::Starting, Some(_)) => Some(join("starting", message)),
+        (State::Attached, _) => {
+            let took = status
+                .took_ms
+                .map(|took| format!(" after {}", seconds(took)));
+            Some(format!("attached{}", took.unwrap_or_default()))
+        }
+        (State::Failed, _) => Some(join("failed", message)),
+        (State::GivenUp, _) => Some(join("given up", message)),
+        (State::Finished, _) => Some(join("finished", message)),
+        _ => Some(message.to_owned()).filter(|message| !message.is_empty()),
     }
 }
 
@@ -256,17 +278,23 @@ mod tests {
     #[test]
     fn a_note_or_a_report_changes_no_state_and_keeps_the_ledger() {
         let mut board = Board::new(vec![Probe::Tcplife]);
-        let mut report = status(Some(Probe::Tcplife), State::Stopped);
+        let mut report = status(Some(Probe::Tcplife), State::Finished);
         report.ledger = Some(Ledger {
             printed: 3,
             ..Ledger::default()
         });
-        board.enter(&report);
+        assert_eq!(
+            board.enter(&report),
+            ["probes attached 1/1"],
+            "an account is for the summary"
+        );
         assert_eq!(
             board.enter(&status(Some(Probe::Tcplife), State::Report)),
             Vec::<String>::new()
         );
-        assert!(board.is_over());
+        assert!(board.is_over() && !board.has_last_word());
+        board.enter(&status(None, State::Stopped));
+        assert!(board.has_last_word());
         let standing = board.standings().values().next().unwrap();
         assert_eq!(standing.ledger.unwrap().printed, 3);
     }

@@ -37,6 +37,7 @@ pub(super) fn summary(board: &Board, tally: &Tally, overrun: u64) -> Summary {
         };
         let probe = Account {
             standing: board.standings().get(stream),
+            closed: board.is_closed(stream),
             tally: tally.streams.get(stream),
             start: tally.start(),
         };
@@ -48,7 +49,8 @@ pub(super) fn summary(board: &Board, tally: &Tally, overrun: u64) -> Summary {
                 .map(|loss| format!("{name}: {loss}")),
         );
         taken += probe.taken();
-        unattributed += probe.ledger().unwrap_or_default().unattributed;
+        let withheld = probe.ledger().unwrap_or_default().unattributed;
+        unattributed = unattributed.saturating_add(withheld);
     }
     let silent = board.own().iter().filter(|probe| {
         board
@@ -87,9 +89,22 @@ pub(super) fn summary(board: &Board, tally: &Tally, overrun: u64) -> Summary {
     }
 }
 
+/// The lines whose end is known. A stranger's ledger may hold any numbers.
+fn accounted(ledger: &Ledger) -> u64 {
+    let ends = [
+        ledger.outside,
+        ledger.unattributed,
+        ledger.unparsed,
+        ledger.dropped,
+        ledger.published,
+    ];
+    ends.into_iter().fold(0, u64::saturating_add)
+}
+
 /// One probe of one agent, as the agent and as the hub counted it.
 struct Account<'a> {
     standing: Option<&'a Standing>,
+    closed: bool,
     tally: Option<&'a StreamTally>,
     start: Start,
 }
@@ -109,8 +124,7 @@ impl Account<'_> {
 
     /// Whether the agent's count is its last.
     fn is_final(&self) -> bool {
-        self.standing
-            .is_some_and(|standing| standing.is_final() && standing.ledger.is_some())
+        self.closed && self.ledger().is_some()
     }
 
     /// Records that the agent published and that did not come. A number that is skipped may also
@@ -151,16 +165,8 @@ impl Account<'_> {
 
     fn losses(&self) -> Vec<String> {
         let ledger = self.ledger().unwrap_or_default();
-        let ends = [
-            ledger.outside,
-            ledger.unattributed,
-            ledger.unparsed,
-            ledger.dropped,
-            ledger.published,
-        ];
-        let ended = ends.into_iter().fold(0, u64::saturating_add);
         let unaccounted = if self.is_final() {
-            ledger.printed.abs_diff(ended)
+            ledger.printed.abs_diff(accounted(&ledger))
         } else {
             0
         };
@@ -195,7 +201,7 @@ mod tests {
 
     fn board(state: State, ledger: Ledger) -> Board {
         let mut board = Board::new(vec![Probe::Execsnoop]);
-        board.enter(&Status {
+        let mut status = Status {
             v: 1,
             session: "s".into(),
             node: "n".into(),
@@ -208,7 +214,13 @@ mod tests {
             probes: vec![],
             took_ms: None,
             ledger: Some(ledger),
-        });
+        };
+        board.enter(&status);
+        if state == State::Stopped {
+            status.probe = None;
+            status.ledger = None;
+            board.enter(&status);
+        }
         board
     }
 
