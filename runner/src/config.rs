@@ -95,11 +95,13 @@ impl Config {
     pub(crate) fn new(args: RunArgs) -> Result<Self, ConfigError> {
         let mut targets = args.targets;
         if let Some(id) = args.container_id.filter(|id| !id.is_empty()) {
-            targets.push(
-                format!("container:{id}")
-                    .parse()
-                    .map_err(ConfigError::ContainerId)?,
-            );
+            let target: Target = format!("container:{id}")
+                .parse()
+                .map_err(ConfigError::ContainerId)?;
+            // The hub gives the original's variable and, with the names, a target for the same.
+            if !targets.iter().any(|named| named.key == target.key) {
+                targets.push(target);
+            }
         }
         if targets.is_empty() {
             return Err(ConfigError::NoTarget);
@@ -210,6 +212,16 @@ mod tests {
         assert_eq!(config.nats_url, "nats://10.0.0.1:6666");
         assert_eq!(config.probes, ATTACH_ORDER);
         assert_eq!(config.targets.len(), 1);
+    }
+
+    #[test]
+    fn a_container_that_is_named_twice_is_one_target() {
+        let mut args = args();
+        let id = args.container_id.clone().unwrap_or_default();
+        args.targets = vec![format!("container:{id},pod=web").parse().unwrap()];
+        let config = Config::new(args).unwrap();
+        assert_eq!(config.targets.len(), 1);
+        assert_eq!(config.targets[0].pod.as_deref(), Some("web"));
     }
 
     #[test]
