@@ -282,19 +282,22 @@ impl Scope {
 
     fn look_up(&self, targets: &Targets, pid: u32) -> Result<Verdict, Missing> {
         let process = self.procfs.process(pid)?;
-        let numbers = process.numbers()?;
-        if numbers.level == 0 {
-            return Ok(Verdict::Out);
-        }
-        let lineage = process.pid_namespace()?.lineage()?;
-        Ok(match targets.owner(&lineage) {
-            Some(target) => Verdict::In {
-                target,
-                pid_ns: Some(numbers.inner),
-                by: By::Procfs,
-            },
-            None => Verdict::Out,
-        })
+        let inode = match process.pid_namespace_inode() {
+            Ok(HOST) => return Ok(Verdict::Out),
+            Ok(inode) => inode,
+            // Some processes hide their namespaces even from root, but not their depth.
+            Err(Missing::Denied) if process.numbers()?.level == 0 => return Ok(Verdict::Out),
+            Err(missing) => return Err(missing),
+        };
+        let owner = match targets.sharing(inode).next() {
+            Some(held) => Some(held.id),
+            None => targets.owner(&process.pid_namespace()?.lineage()?),
+        };
+        Ok(owner.map_or(Verdict::Out, |target| Verdict::In {
+            target,
+            pid_ns: process.numbers().ok().map(|numbers| numbers.inner),
+            by: By::Procfs,
+        }))
     }
 
     /// The map by which the tools filter in the kernel, pinned: BPF hash, key the 64-bit inode of

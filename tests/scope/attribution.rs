@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::thread;
 
+use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
 use x_agent::scope::{By, Target, TargetKey, Verdict};
@@ -94,6 +95,40 @@ fn a_fork_without_exec_counts() {
 }
 
 #[test]
+fn a_process_is_written_down_before_it_does_anything() {
+    if !is_root("forks that wait") {
+        return;
+    }
+    let scope = scope();
+    let target = Space::new();
+    let id = trace(&scope, &target);
+    // Neither exec nor exit can have told of it.
+    let child = target.run(|| {
+        // SAFETY: the child calls nothing but pause, which is async-signal-safe.
+        match unsafe { fork() }.expect("fork") {
+            ForkResult::Child => loop {
+                // SAFETY: waits for a signal, touches nothing.
+                unsafe { nix::libc::pause() };
+            },
+            ForkResult::Parent { child } => child,
+        }
+    });
+    let verdict = scope.verdict(u32::try_from(child.as_raw()).unwrap());
+    kill(child, Signal::SIGKILL).expect("kill");
+    waitpid(child, None).expect("wait");
+    let pid_ns = Some(2);
+    let by = By::Kernel;
+    assert_eq!(
+        verdict,
+        Verdict::In {
+            target: id,
+            pid_ns,
+            by
+        }
+    );
+}
+
+#[test]
 fn processes_older_than_the_agent() {
     if !is_root("older processes") {
         return;
@@ -119,6 +154,7 @@ fn processes_older_than_the_agent() {
     );
     assert_eq!(without_table.verdict(outsider), Verdict::Out);
     assert_eq!(without_table.verdict(std::process::id()), Verdict::Out);
+    assert_eq!(without_table.verdict(1), Verdict::Out);
 
     let scope = scope();
     let id = trace(&scope, &target);
