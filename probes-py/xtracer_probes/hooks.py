@@ -6,7 +6,6 @@ is nothing to hook.
 """
 import functools
 import gc
-import sys
 
 from xtracer_probes import attach, pidns
 
@@ -47,20 +46,26 @@ def _loading(host, BPF):
     def wrap(original):
         def load(self, *args, **kwargs):
             host.loaded()
+            _programs.append(self)
             return original(self, *args, **kwargs)
         return load
     _replace(BPF, "__init__", wrap)
 
 
+# What the tool has loaded; bcc keeps its programs to the end as well.
+_programs = []
+
+
 def reached_first_wait(host):
     """A tool is attached when it first waits: only then can LLVM's memory go."""
-    if not host.attached():
+    if not host.attached() or not _programs:
         return
-    BPF = getattr(sys.modules.get("bcc"), "BPF", None)
-    if hasattr(BPF, "free_bcc_memory"):
-        BPF.free_bcc_memory()
-        gc.collect()
-        host.trim()
+    try:
+        _programs[-1].free_bcc_memory()
+    except Exception as error:
+        host.note("LLVM's memory could not be given back: %s" % error)
+    gc.collect()
+    host.trim()
 
 
 def _polling(host, BPF, ended):
@@ -86,8 +91,7 @@ def _sleeping(host):
 
     def wrap(original):
         def sleep(seconds):
-            BPF = getattr(sys.modules.get("bcc"), "BPF", None)
-            if BPF is not None and host.is_loaded:
+            if _programs:
                 reached_first_wait(host)
             host.flush()
             original(seconds)

@@ -190,12 +190,6 @@ impl Host {
         port::loaded();
     }
 
-    /// Whether a program was loaded.
-    #[getter]
-    fn is_loaded(&self) -> bool {
-        port::progress().0
-    }
-
     /// The tool begins to wait for events; true at the first call.
     fn attached(&self) -> bool {
         port::attached()

@@ -7,6 +7,7 @@ use crate::agent::{Event, Spec};
 use crate::harness::{Agent, installed, lines};
 
 pub(crate) const CASES: &[Case] = &[
+    ("the_stand_in_is_called_like_the_installed_bcc", fidelity),
     ("a_tool_is_attached_before_its_first_event", attached_first),
     ("losses_in_the_kernel_are_counted_by_buffer", lost_samples),
     ("rings_are_made_larger_on_demand", ring_size),
@@ -26,6 +27,19 @@ pub(crate) const CASES: &[Case] = &[
         broken_callback,
     ),
 ];
+
+fn fidelity() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/standin/fidelity.py");
+    let output = std::process::Command::new("/usr/bin/python3")
+        .arg(script)
+        .output()
+        .expect("python3");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+}
 
 struct Journal(tempfile::TempDir);
 

@@ -41,7 +41,7 @@ class BPF:
             self.tables[name] = kind(self, name)
         return self.tables[name]
 
-    def get_table(self, name, *_):
+    def get_table(self, name, keytype=None, leaftype=None, reducer=None):
         return self[name]
 
     def attach_kprobe(self, event=b"", event_off=0, fn_name=b"", event_re=b""):
@@ -75,17 +75,14 @@ class BPF:
             self._closed = True
             _settings.journal("cleanup")
 
-    @staticmethod
-    def free_bcc_memory():
+    def free_bcc_memory(self):
         _settings.journal("free_bcc_memory")
         return 0
 
-    @staticmethod
-    def get_syscall_prefix():
+    def get_syscall_prefix(self):
         return b"__x64_sys_"
 
-    @staticmethod
-    def get_syscall_fnname(name):
+    def get_syscall_fnname(self, name):
         name = name.encode() if isinstance(name, str) else name
         return b"__x64_sys_" + name
 
