@@ -35,6 +35,8 @@ ROLES = [
     ("host", 9400, None, None, []),
 ]
 SETTLED = {"attached", "given_up"}
+# Messages that change nothing about where a probe stands.
+PASSING = {"note", "report"}
 
 
 def say(text: str) -> None:
@@ -168,7 +170,8 @@ def wait_for_probes(reader: Reader, program: subprocess.Popen, probes: list, sec
     def settled(subject: str, message: dict) -> bool:
         probe = message.get("probe")
         if subject.endswith(".status") and probe:
-            states[probe] = message["state"]
+            if message["state"] not in PASSING:
+                states[probe] = message["state"]
             if message["state"] != "report":
                 took = f" after {message['took_ms'] / 1000:.1f} s" if "took_ms" in message else ""
                 say(f"{probe}: {message['state']}{took} {message.get('message', '')}")
