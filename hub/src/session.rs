@@ -183,6 +183,7 @@ impl Session {
             feed,
             mut writer,
             mut held_up_told,
+            own,
             ..
         } = self;
         let rest = async {
@@ -204,21 +205,24 @@ impl Session {
             tell_held_up(&mut held_up_told);
             rest.await
         };
-        // Whoever has seen enough wants no account either.
-        if !matches!(ending, Ending::ReaderGone) {
-            let tally = lock(&tally);
-            let overrun = self.connection.received().saturating_sub(tally.polled);
-            let summary = summary(&self.board, &tally, overrun);
-            summary.lines.iter().for_each(say);
-            farewell?;
-            let exit = ending.verdict(&self.board)?;
-            return Ok(if exit == Exit::Done && strict && summary.lost {
-                Exit::Loss
-            } else {
-                exit
-            });
+        let overrun = self
+            .connection
+            .received()
+            .saturating_sub(lock(&tally).polled);
+        if let Some(server) = own.and_then(|own| own.server) {
+            server.stop().await;
         }
-        Ok(Exit::Done)
+        if matches!(ending, Ending::ReaderGone) {
+            // Whoever has seen enough wants no account either.
+            return Ok(Exit::Done);
+        }
+        let summary = summary(&self.board, &lock(&tally), overrun);
+        summary.lines.iter().for_each(say);
+        farewell?;
+        match ending.verdict(&self.board)? {
+            Exit::Done if strict && summary.lost => Ok(Exit::Loss),
+            exit => Ok(exit),
+        }
     }
 
     /// Ends the agent, if it is ours, and waits for its last words.

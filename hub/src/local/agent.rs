@@ -129,8 +129,9 @@ impl Agent {
         }
         command.env_remove("XTRACER_NATS_TOKEN_FILE");
         if std::env::var_os("XTRACER_LOG").is_none() {
-            // The statuses come by NATS; said twice they would read as two events.
-            command.env("XTRACER_LOG", "info,async_nats=warn,status=off");
+            // The statuses, the tools' last words among them, come by NATS; said twice they would
+            // read as two events.
+            command.env("XTRACER_LOG", "warn,status=off");
         }
         child::prepare(&mut command);
         match command.spawn() {

@@ -1,7 +1,9 @@
 //! A NATS server of our own: loopback only, a random port, a token that only we and our agent know.
 
+use std::fs::Permissions;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -94,6 +96,7 @@ impl Server {
         let step = |step| move |error| ServerError::Step { step, error };
         let folder = tempfile::Builder::new()
             .prefix("x-tracer-")
+            .permissions(Permissions::from_mode(0o700))
             .tempdir()
             .map_err(step("make a folder"))?;
         let token = random_name(32).map_err(step("make a token"))?;
@@ -141,6 +144,12 @@ impl Server {
             }),
             None => Err(ServerError::Ports { path, text }),
         }
+    }
+
+    /// Ends it. Nothing in it is worth an orderly end.
+    pub(crate) async fn stop(mut self) {
+        // It fails when the server has ended by itself, which is as good.
+        drop(self.child.kill().await);
     }
 
     /// Waits until it has ended, and gives its last words.

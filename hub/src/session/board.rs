@@ -19,6 +19,8 @@ pub(super) struct Standing {
     pub state: State,
     /// Whether it has ever attached, or come to its own end.
     pub worked: bool,
+    /// How often it failed after it had worked: what happened until it was back was not seen.
+    pub(crate) interruptions: u64,
     /// Its latest ledger.
     pub ledger: Option<Ledger>,
 }
@@ -96,9 +98,13 @@ impl Board {
                 let standing = self.standings.entry(stream).or_insert(Standing {
                     state: State::Starting,
                     worked: false,
+                    interruptions: 0,
                     ledger: None,
                 });
                 if !matches!(status.state, State::Note | State::Report) {
+                    if standing.worked && status.state == State::Failed {
+                        standing.interruptions += 1;
+                    }
                     standing.state = status.state;
                     standing.worked |= matches!(status.state, State::Attached | State::Finished);
                 }
@@ -167,7 +173,10 @@ impl Board {
             (true, None) => format!("{}: ", status.node),
         };
         let mut lines = Vec::new();
-        lines.extend(headline(status).map(|line| format!("{who}{line}")));
+        let ours = !self.own.is_empty();
+        if !(ours && status.probe.is_none() && status.state == State::Starting) {
+            lines.extend(headline(status).map(|line| format!("{who}{line}")));
+        }
         let silent = status.said.len().saturating_sub(WORDS);
         let said = status.said[silent..].iter();
         lines.extend(said.map(|said| format!("{who}| {said}")));
@@ -180,6 +189,11 @@ impl Board {
 /// What a status says in a line, if it says anything.
 fn headline(status: &Status) -> Option<String> {
     let message = status.message.as_str();
+    let name = status.probe.map_or("", Probe::name);
+    let message = message
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_prefix(": "))
+        .unwrap_or(message);
     // An account for the summary; what it is about has been said.
     if message.is_empty() && status.ledger.is_some() {
         return None;

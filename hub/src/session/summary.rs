@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use probeparser::wire::Ledger;
+use probeparser::wire::{Ledger, State};
 
 use super::board::{Board, Standing};
 use crate::receive::{Start, Stream, StreamTally, Tally};
@@ -183,6 +183,17 @@ impl Account<'_> {
             .filter(|&(count, _)| count > 0)
             .map(|(count, place)| format!("{count} {place}"))
             .collect();
+        if let Some(standing) = self.standing {
+            if standing.interruptions > 0 {
+                let times = standing.interruptions;
+                losses.push(format!(
+                    "failed {times} times and saw nothing until it was back"
+                ));
+            }
+            if standing.state == State::GivenUp {
+                losses.push("given up, and saw nothing from then on".into());
+            }
+        }
         if self.start == Start::AtOne && !self.is_final() {
             losses.push("the agent ended without its last account".into());
         }
@@ -193,8 +204,8 @@ impl Account<'_> {
 #[cfg(test)]
 mod tests {
     use probeparser::record::Execsnoop;
+    use probeparser::wire::Status;
     use probeparser::wire::{By, Envelope};
-    use probeparser::wire::{State, Status};
     use probeparser::{Clock, Probe, Record};
 
     use super::*;
@@ -344,5 +355,45 @@ mod tests {
         );
         let holes = summary(&board, &tally(Start::Anywhere, &[100, 103]), 0);
         assert!(holes.lines[1].contains("n: execsnoop: 2 lost between the agent and the hub"));
+    }
+
+    #[test]
+    fn a_probe_that_saw_nothing_for_a_while_is_a_loss() {
+        let mut board = Board::new(vec![Probe::Execsnoop]);
+        let mut status = Status {
+            v: 1,
+            session: "s".into(),
+            node: "n".into(),
+            time: String::new(),
+            probe: Some(Probe::Execsnoop),
+            state: State::Failed,
+            message: String::new(),
+            remedy: None,
+            said: vec![],
+            probes: vec![],
+            took_ms: None,
+            ledger: None,
+        };
+        // A failure before the first attachment hides nothing that was promised.
+        for state in [
+            State::Failed,
+            State::Attached,
+            State::Failed,
+            State::GivenUp,
+        ] {
+            status.state = state;
+            board.enter(&status);
+        }
+        let summary = summary(&board, &tally(Start::AtOne, &[]), 0);
+        let last = summary.lines.last().unwrap();
+        assert!(summary.lost);
+        assert!(
+            last.contains("execsnoop: failed 1 times and saw nothing"),
+            "{last}"
+        );
+        assert!(
+            last.contains("execsnoop: given up, and saw nothing"),
+            "{last}"
+        );
     }
 }
