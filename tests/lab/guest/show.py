@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 
 # The tools in the order in which their lines come soonest; tests/lab/README.md has the times.
-PROBES = "execsnoop,tcpconnect,tcpaccept,tcplife,tcptracer,biosnoop,cachetop"
+PROBES = "cachetop,execsnoop,tcpaccept,tcpconnect,tcplife,biosnoop,tcptracer"
 HERE = Path(__file__).parent
 
 

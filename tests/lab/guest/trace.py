@@ -213,7 +213,7 @@ def stop(process: subprocess.Popen, seconds: float) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--probes", default="tcptracer,tcpconnect,tcpaccept,tcplife,execsnoop,biosnoop,cachetop")
-    parser.add_argument("--patience", type=float, default=600, help="seconds that the probes have to attach")
+    parser.add_argument("--patience", type=float, default=1500, help="seconds that the probes have to attach")
     options, sizes = parser.parse_known_args()
     probes = options.probes.split(",")
 
@@ -234,6 +234,8 @@ def main() -> None:
     reader.give_up_with(local)
     states = wait_for_probes(reader, local, probes, options.patience)
     settled = time.monotonic() - begun
+    if local.poll() is not None:
+        raise SystemExit(f"x-tracer local ended with status {local.returncode} before anything was traced")
     attached = [probe for probe in probes if states.get(probe) == "attached"]
     say(f"{len(attached)} of {len(probes)} probes attached; the load begins")
 

@@ -194,10 +194,11 @@ def main() -> None:
     loads.PROGRAMS.mkdir(exist_ok=True)
     for name in [*loads.HOSTILE, b"mark-" + options.role.encode()]:
         loads.program(name)
-    if options.container:
-        namespaces.enter_cgroup(options.container)
     first = namespaces.enter_container() if options.contained else os.fork()
     if first == 0:
+        # Not before: a container's first process is in its cgroup, what started it is not.
+        if options.container:
+            namespaces.enter_cgroup(options.container)
         namespaces.rename(options.role.encode())
         lead(Role(options))
         os._exit(0)
