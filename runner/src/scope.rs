@@ -187,7 +187,7 @@ impl Scope {
         let key = target.key.clone();
         let found = find::find(&self.procfs, &key)?;
         let (inode, level) = (found.namespace.inode(), found.lineage.level());
-        let borrowed = found.borrowed;
+        let (borrowed, on_host) = (found.borrowed, found.on_host);
         if level as usize > DEPTH {
             return Err(TargetError::TooDeep { key, level });
         }
@@ -211,15 +211,20 @@ impl Scope {
         }
         let id = targets.insert(held);
         drop(targets);
-        let warnings = if with.is_empty() {
-            Vec::new()
-        } else {
-            vec![Warning::Shared {
-                key,
+        let mut warnings = Vec::new();
+        if !with.is_empty() {
+            warnings.push(Warning::Shared {
+                key: key.clone(),
                 inode,
                 with: with.join(", "),
-            }]
-        };
+            });
+        }
+        if on_host > 0 {
+            warnings.push(Warning::PartlyOnHost {
+                key,
+                processes: on_host,
+            });
+        }
         Ok(Added {
             id,
             inode,

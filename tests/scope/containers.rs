@@ -289,6 +289,33 @@ fn the_hosts_namespace_and_absent_containers_are_refused() {
 }
 
 #[test]
+fn a_launcher_in_the_hosts_namespace_is_not_the_container() {
+    if !is_root("launcher") {
+        return;
+    }
+    let (space, inside) = (Space::new(), |real| Process {
+        pid: 8,
+        cgroup: "0::/docker/A\n",
+        started: 6,
+        inner_pid: 1,
+        real,
+    });
+    let launcher = Process {
+        pid: 7,
+        started: 5,
+        inner_pid: 7,
+        ..inside(std::process::id())
+    };
+    let procfs = FakeProc::new().with(&launcher).with(&inside(space.init));
+    let (inode, warnings) = container(&procfs.scope(), A).unwrap();
+    assert_eq!(inode, space.inode);
+    assert!(
+        matches!(&warnings[..], [Warning::PartlyOnHost { processes: 1, .. }]),
+        "{warnings:?}"
+    );
+}
+
+#[test]
 fn an_agent_outside_the_hosts_pid_namespace_is_told_so() {
     if !is_root("agent in a container") {
         return;

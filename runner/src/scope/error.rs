@@ -159,4 +159,14 @@ pub enum Warning {
         /// Who else is in it.
         with: String,
     },
+    /// The container is not in its PID namespace as a whole.
+    #[error(
+        "{key}: {processes} of its processes live in the host's PID namespace and are not traced"
+    )]
+    PartlyOnHost {
+        /// The target.
+        key: TargetKey,
+        /// How many, when it was looked up.
+        processes: usize,
+    },
 }

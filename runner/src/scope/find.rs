@@ -16,6 +16,9 @@ pub(crate) struct Found {
     pub(crate) lineage: Lineage,
     /// The namespace's first process belongs to somebody else than the container asked for.
     pub(crate) borrowed: bool,
+    /// Processes of the container that live in the host's namespace, and so can't be traced. A
+    /// runtime's helper that has just entered the cgroup is younger than the container and no part of it.
+    pub(crate) on_host: usize,
 }
 
 /// Finds the namespace; refuses the host's own.
@@ -73,13 +76,15 @@ fn within(process: &Process, inode: u32) -> Result<Option<Found>, Missing> {
     }
 }
 
-/// The container's first process decides: the runtime made the namespace for it. Later ones may
-/// have been put into namespaces of their own by the container, or be a runtime's helper that
-/// has just entered the cgroup.
+/// The container's first process outside the host's namespace decides: the runtime made the
+/// namespace for it. Later ones may have been put into namespaces of their own by the container. A
+/// process in the host's namespace is the launcher or a helper of the runtime; only when there is no
+/// other, the container itself uses the host's.
 fn by_container(procfs: &Procfs, key: &TargetKey, prefix: &str) -> Result<Found, TargetError> {
     let mut containers = BTreeSet::new();
     let mut around = None;
     let mut first: Option<(Age, Found)> = None;
+    let mut on_host = Vec::new();
     for process in processes(procfs, key)? {
         let outcome = match process.cgroup().map(|cgroup| place(&cgroup, prefix)) {
             Ok(Place::Elsewhere) => continue,
@@ -94,6 +99,7 @@ fn by_container(procfs: &Procfs, key: &TargetKey, prefix: &str) -> Result<Found,
             Err(missing) => Err(missing),
         };
         match outcome {
+            Ok((age, found)) if found.namespace.inode() == HOST => on_host.push(age.started),
             Ok(aged) if first.as_ref().is_none_or(|(oldest, _)| aged.0 < *oldest) => {
                 first = Some(aged);
             }
@@ -111,8 +117,13 @@ fn by_container(procfs: &Procfs, key: &TargetKey, prefix: &str) -> Result<Found,
     match (first, around) {
         (Some((age, found)), _) => Ok(Found {
             borrowed: age.inner_pid != 1,
+            on_host: on_host
+                .iter()
+                .filter(|started| **started <= age.started)
+                .count(),
             ..found
         }),
+        (None, _) if !on_host.is_empty() => Err(TargetError::HostNamespace(key.clone())),
         (None, Some(outer)) => Err(TargetError::Nested {
             key: key.clone(),
             outer,
@@ -147,6 +158,7 @@ fn open(process: &Process) -> Result<Found, Missing> {
         namespace,
         lineage,
         borrowed: false,
+        on_host: 0,
     })
 }
 
