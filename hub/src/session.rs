@@ -179,6 +179,7 @@ impl Session {
     /// Lets what is under way arrive, ends what we have started, and sums up.
     async fn finish(mut self, ending: Ending, strict: bool) -> Result<Exit, Failure> {
         let farewell = self.farewell(&ending).await;
+        self.connection.settle().await;
         let Self {
             feed,
             mut writer,
@@ -217,7 +218,9 @@ impl Session {
             return Ok(Exit::Done);
         }
         let summary = summary(&self.board, &lock(&tally), overrun);
-        summary.lines.iter().for_each(say);
+        if !self.board.is_silent() {
+            summary.lines.iter().for_each(say);
+        }
         farewell?;
         match ending.verdict(&self.board)? {
             Exit::Done if strict && summary.lost => Ok(Exit::Loss),

@@ -73,6 +73,28 @@ fn a_slow_reader_still_gets_everything() {
     end.said("100 records shown, none missing among their numbers");
 }
 
+/// Nothing holds an endless flood, but every message of it is shown or counted.
+#[test]
+fn what_the_hub_cannot_hold_is_counted() {
+    const PUBLISHED: u64 = 100_000;
+    let server = NatsServer::start();
+    let (mut hub, reader) = piped(&server);
+    let place = subject(&exec(1, b"x", b""));
+    let mut nats = PlainNats::connect(server.port, None);
+    nats.publish_all((1..=PUBLISHED).map(|seq| (&*place, exec(seq, b"x", b"").encode())));
+    hub.signal(Signal::SIGINT);
+    hub.wait_for("standard output is not being read");
+    let shown = BufReader::new(reader).lines().count() as u64;
+    let end = hub.end();
+    assert_eq!(end.code, Some(0), "{end:#?}");
+    let line = end.said("messages reached the hub faster than it could show them");
+    assert!(shown > 60_000, "the library alone holds 65,536: {shown}");
+    assert!(
+        line.contains(&format!(" {} messages reached", PUBLISHED - shown)),
+        "{line} {shown}"
+    );
+}
+
 #[test]
 fn a_second_interrupt_leaves_at_once() {
     let server = NatsServer::start();

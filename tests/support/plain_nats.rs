@@ -51,9 +51,21 @@ impl PlainNats {
 
     /// Publishes; the server has the message when this returns.
     pub(crate) fn publish(&mut self, subject: &str, payload: &[u8]) {
-        self.write(format!("PUB {subject} {}\r\n", payload.len()).as_bytes());
-        self.write(payload);
-        self.write(b"\r\n");
+        self.publish_all([(subject, payload.to_vec())]);
+    }
+
+    /// Publishes many messages at once; the server has them when this returns.
+    pub(crate) fn publish_all<'a>(
+        &mut self,
+        messages: impl IntoIterator<Item = (&'a str, Vec<u8>)>,
+    ) {
+        let mut lines = Vec::new();
+        for (subject, payload) in messages {
+            write!(lines, "PUB {subject} {}\r\n", payload.len()).expect("a vector takes it");
+            lines.extend_from_slice(&payload);
+            lines.extend_from_slice(b"\r\n");
+        }
+        self.write(&lines);
         self.settle();
     }
 

@@ -85,6 +85,8 @@ fn agree(member: &'static str, payload: &str, subject: &str) -> Result<(), Refus
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const SUBJECT: &str = "xtracer.v1.s.n.ns.web%2E0.app.execsnoop";
@@ -151,5 +153,32 @@ mod tests {
         assert!(admit("xtracer.v1.s.n.status", payload).is_ok());
         assert!(admit("xtracer.v1.s.other.status", payload).is_err());
         assert!(admit("xtracer.v1.other.n.status", payload).is_err());
+    }
+
+    proptest! {
+        /// Anybody may send anything: it is admitted or refused, and the refusal can be told.
+        #[test]
+        fn nothing_breaks_it(subject in ".*", payload: Vec<u8>) {
+            for subject in [subject.as_str(), SUBJECT, "xtracer.v1.s.n.status"] {
+                if let Err(refusal) = admit(subject, &payload) {
+                    prop_assert!(!refusal.to_string().is_empty());
+                }
+            }
+        }
+
+        /// A record with one byte changed is refused or is another record of the same place.
+        #[test]
+        fn a_changed_byte_moves_no_record(at in 0_usize..220, byte: u8) {
+            let mut payload = payload("", "").into_bytes();
+            let at = at % payload.len();
+            payload[at] = byte;
+            if let Ok(Message::Record(envelope)) = admit(SUBJECT, &payload) {
+                prop_assert_eq!(&*envelope.session, "s");
+                prop_assert_eq!(&*envelope.node, "n");
+                prop_assert_eq!(&*envelope.namespace, "ns");
+                prop_assert_eq!(&*envelope.pod, "web.0");
+                prop_assert_eq!(&*envelope.container, "app");
+            }
+        }
     }
 }

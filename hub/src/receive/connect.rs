@@ -17,6 +17,8 @@ use crate::exit::{Exit, Failure};
 
 /// How long a server may take to confirm a subscription.
 const CONFIRMATION: Duration = Duration::from_secs(5);
+/// How long what the server has sent may be under way.
+const SETTLING: Duration = Duration::from_secs(2);
 /// Messages that may wait for the hub; the client library drops what comes on top.
 const BACKLOG: usize = 65_536;
 
@@ -297,6 +299,15 @@ impl Connection {
                 Ok(reason.filter(|reason| self.is_refusal(reason)))
             }
         }
+    }
+
+    /// Waits until everything that the server has sent so far is here. A server that is gone, or
+    /// takes its time, has nothing more to say.
+    ///
+    /// The client's own drain does not do that: it ends a subscription as soon as nothing can be
+    /// read for a moment, whether or not the server has answered.
+    pub(crate) async fn settle(&mut self) {
+        drop(tokio::time::timeout(SETTLING, self.confirm()).await);
     }
 
     fn is_refusal(&self, reason: &str) -> bool {

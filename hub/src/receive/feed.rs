@@ -2,7 +2,6 @@
 //! terminal fills a bounded channel here instead of the server's buffers.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use async_nats::Subscriber;
 use futures_util::StreamExt;
@@ -10,7 +9,6 @@ use probeparser::Probe;
 use probeparser::wire::{Envelope, Status};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::admit::{Message, Refusal, admit};
@@ -19,8 +17,6 @@ use super::tally::Tally;
 
 /// News that may wait for the session.
 const NEWS: usize = 256;
-/// How long the last messages may be under way.
-const SILENCE: Duration = Duration::from_secs(2);
 
 /// What the session hears of, besides the records themselves.
 #[derive(Debug)]
@@ -116,10 +112,9 @@ async fn receive(
             None => return,
         }
     }
-    // The subscription then ends after what the server has sent already. A connection that is gone
-    // never says so.
-    drop(take.subscriber.drain().await);
-    while let Ok(Some(message)) = timeout(SILENCE, take.subscriber.next()).await {
+    // The subscription then ends after what has arrived.
+    drop(take.subscriber.unsubscribe().await);
+    while let Some(message) = take.subscriber.next().await {
         pass_on(message, &take, &news, &tally).await;
     }
 }

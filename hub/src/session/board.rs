@@ -123,6 +123,12 @@ impl Board {
         lines
     }
 
+    /// Whether our agent never said anything: it did not come that far, and has told why itself.
+    #[must_use]
+    pub(crate) fn is_silent(&self) -> bool {
+        !self.own.is_empty() && self.standings.is_empty()
+    }
+
     /// Whether the agent of these probes has said its last word, so that its ledgers are final.
     #[must_use]
     pub(crate) fn is_closed(&self, stream: &Stream) -> bool {
