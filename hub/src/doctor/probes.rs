@@ -8,7 +8,7 @@ use super::pairings::{Effect, pairings};
 
 /// The functions that are looked for in the kernel's list. The tracepoints themselves are data, which
 /// not every kernel lists; each comes with functions of these names.
-pub(crate) const SYMBOLS: [&str; 27] = [
+pub(crate) const SYMBOLS: [&str; 29] = [
     "register_kprobe",
     "bpf_get_raw_tracepoint",
     "tcp_v4_connect",
@@ -31,6 +31,8 @@ pub(crate) const SYMBOLS: [&str; 27] = [
     "__traceiter_block_io_done",
     "blk_mq_start_request",
     "blk_mq_end_request",
+    "blk_mq_complete_request_remote",
+    "blk_update_request",
     "add_to_page_cache_lru",
     "filemap_add_folio",
     "mark_page_accessed",
@@ -70,6 +72,8 @@ fn needs(probe: Probe) -> &'static [&'static [&'static str]] {
                 "__blk_account_io_done",
                 "blk_account_io_completion",
                 "__traceiter_block_io_done",
+                "blk_mq_complete_request_remote",
+                "blk_update_request",
                 "blk_mq_end_request",
             ],
         ],
@@ -122,7 +126,7 @@ pub(crate) fn outlook(probe: Probe, facts: &Facts) -> Outlook {
     }
     if let (Some(kernel), Some(bcc)) = (facts.kernel, facts.bcc_version) {
         for pairing in pairings(probe, kernel, bcc) {
-            works &= pairing.effect == Effect::Partial;
+            works &= matches!(pairing.effect, Effect::Partial | Effect::Mended);
             let (why, mended) = (pairing.why, pairing.mended());
             reasons.push(format!(
                 "BCC {bcc} on kernel {kernel}: {why}; mended in BCC {mended}"
