@@ -5,13 +5,17 @@
 //!                                        └─▶ status messages ─▶ the session
 //! ```
 
+mod address;
 mod admit;
 mod connect;
+mod error;
 mod feed;
 mod order;
 mod tally;
 
-pub(crate) use connect::{Access, Address, Change, Connection, NatsError};
+pub(crate) use address::Address;
+pub(crate) use connect::{Access, Change, Connection};
+pub(crate) use error::NatsError;
 pub(crate) use feed::lock;
 pub(crate) use feed::{Feed, News, Take};
 pub(crate) use order::Start;

@@ -3,6 +3,7 @@
 mod board;
 mod ending;
 mod summary;
+mod tell;
 
 use std::time::Duration;
 
@@ -14,12 +15,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use crate::console::say;
 use crate::exit::{Exit, Failure};
 use crate::local::{Agent, Server};
-use crate::receive::{Change, Connection, Feed, News, Start, Take, lock};
+use crate::receive::{Change, Connection, Feed, Start, Take, lock};
 use crate::show::{Closed, Format, Writer};
 use crate::stop::{self, Signals};
 use board::Board;
 use ending::Ending;
 use summary::summary;
+use tell::{tell, tell_held_up};
 
 /// How long the agent may take to detach its probes and say its last words.
 const AGENT_FAREWELL: Duration = Duration::from_secs(20);
@@ -27,8 +29,6 @@ const AGENT_FAREWELL: Duration = Duration::from_secs(20);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a reader may keep the end waiting without being told of it.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Refused messages that are told one by one.
-const REFUSALS: u32 = 5;
 
 /// How the user wants it.
 #[derive(Clone, Debug)]
@@ -269,29 +269,6 @@ impl Session {
         }
         agent.last_words().await;
         Ok(())
-    }
-}
-
-/// Tells that a reader does not read.
-fn tell_held_up(told: &mut bool) {
-    if !*told {
-        say("standard output is not being read; a second interrupt leaves without the rest");
-        *told = true;
-    }
-}
-
-/// Tells what the receiving task has heard.
-fn tell(news: News, board: &mut Board, refusals: &mut u32) {
-    match news {
-        News::Status(status) => board.enter(&status).iter().for_each(say),
-        News::Refused { subject, refusal } => {
-            *refusals = refusals.saturating_add(1);
-            if *refusals <= REFUSALS {
-                say(format!("refused a message on {subject}: {refusal}"));
-            } else if *refusals == REFUSALS + 1 {
-                say("refused more messages; they are counted");
-            }
-        }
     }
 }
 

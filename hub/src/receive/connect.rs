@@ -1,71 +1,23 @@
-//! The connection to NATS. The only file that names the client library's connection types.
+//! The connection to NATS.
 
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use async_nats::{
-    Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError,
-    Subscriber,
-};
+use async_nats::{Client, ConnectOptions, Event, ServerError, Subscriber};
 use futures_util::StreamExt;
 use probeparser::wire::encode_token;
 use tokio::sync::mpsc;
 
-use crate::exit::{Exit, Failure};
+use super::address::Address;
+use super::error::NatsError;
 
 /// How long a server may take to confirm a subscription.
-const CONFIRMATION: Duration = Duration::from_secs(5);
+pub(super) const CONFIRMATION: Duration = Duration::from_secs(5);
 /// How long what the server has sent may be under way.
 const SETTLING: Duration = Duration::from_secs(2);
 /// Messages that may wait for the hub; the client library drops what comes on top.
 const BACKLOG: usize = 65_536;
-
-/// Where a NATS server listens. It holds no secrets: an address stands in the process list.
-#[derive(Clone, Debug)]
-pub(crate) struct Address(ServerAddr);
-
-/// Why a text is no address.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum AddressError {
-    /// It does not read as one.
-    #[error("expected nats://HOST:PORT (or tls://, ws://, wss://): {0}")]
-    Form(String),
-    /// It names a user.
-    #[error(
-        "an address is no place for a user name or a secret, since everybody on this machine can read it: give --token-file, --user with --password-file, --creds or --nkey-file"
-    )]
-    Secret,
-}
-
-impl FromStr for Address {
-    type Err = AddressError;
-
-    fn from_str(text: &str) -> Result<Self, AddressError> {
-        let address: ServerAddr = text
-            .parse()
-            .map_err(|error: std::io::Error| AddressError::Form(error.to_string()))?;
-        if address.username().is_some() || address.password().is_some() {
-            return Err(AddressError::Secret);
-        }
-        if address.host().is_empty() {
-            return Err(AddressError::Form("it names no host".into()));
-        }
-        Ok(Self(address))
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = self.0.host();
-        if host.contains(':') {
-            write!(f, "{}://[{host}]:{}", self.0.scheme(), self.0.port())
-        } else {
-            write!(f, "{}://{host}:{}", self.0.scheme(), self.0.port())
-        }
-    }
-}
 
 /// How to log in.
 #[derive(Clone, Default)]
@@ -84,92 +36,6 @@ pub(crate) struct Access {
     pub tls_cert: Option<(PathBuf, PathBuf)>,
     /// Whether the server speaks TLS before it says anything.
     pub tls_first: bool,
-}
-
-/// Why nothing can be received.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NatsError {
-    /// The credentials file.
-    #[error("cannot read the credentials in {path}: {error}")]
-    Creds {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        error: std::io::Error,
-    },
-    /// No server, or none that lets us in.
-    #[error("cannot connect to {address}: {error}: {}", connect_remedy(.error.kind()))]
-    Connect {
-        /// Where.
-        address: Address,
-        /// What went wrong.
-        error: ConnectError,
-    },
-    /// The server refuses the subscription.
-    #[error(
-        "{address} refuses to let us subscribe to {filter}: {reason}: ask for the right to subscribe to it"
-    )]
-    Refused {
-        /// Where.
-        address: Address,
-        /// To what.
-        filter: String,
-        /// The server's words.
-        reason: String,
-    },
-    /// The server says nothing.
-    #[error("{address} did not confirm the subscription to {filter} within {CONFIRMATION:?}")]
-    Silent {
-        /// Where.
-        address: Address,
-        /// To what.
-        filter: String,
-    },
-    /// The connection is closed.
-    #[error("the connection to {address} is closed: {reason}")]
-    Closed {
-        /// Where.
-        address: Address,
-        /// Why.
-        reason: String,
-    },
-}
-
-impl NatsError {
-    /// Whether a right is missing.
-    #[must_use]
-    pub(crate) fn is_forbidden(&self) -> bool {
-        match self {
-            Self::Connect { error, .. } => matches!(
-                error.kind(),
-                ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation
-            ),
-            Self::Refused { .. } => true,
-            Self::Creds { .. } | Self::Silent { .. } | Self::Closed { .. } => false,
-        }
-    }
-}
-
-impl From<NatsError> for Failure {
-    fn from(error: NatsError) -> Self {
-        let exit = if error.is_forbidden() {
-            Exit::Forbidden
-        } else {
-            Exit::Failed
-        };
-        Self::new(exit, error)
-    }
-}
-
-fn connect_remedy(kind: ConnectErrorKind) -> &'static str {
-    match kind {
-        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
-            "give --token-file, --user with --password-file, --creds or --nkey-file"
-        }
-        ConnectErrorKind::Tls => "check --tls-ca, --tls-cert and --tls-first",
-        ConnectErrorKind::Dns => "check the host's name",
-        _ => "check that a nats-server listens there",
-    }
 }
 
 /// What happens to a connection after it was made.
@@ -373,42 +239,4 @@ async fn complaint(events: &mut mpsc::Receiver<Event>) -> Option<String> {
         }
     }
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(text: &str) -> String {
-        match text.parse::<Address>() {
-            Ok(address) => address.to_string(),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[test]
-    fn an_address_is_shown_in_full() {
-        assert_eq!(shown("127.0.0.1:4223"), "nats://127.0.0.1:4223");
-        assert_eq!(shown("nats.example"), "nats://nats.example:4222");
-        assert_eq!(shown("tls://[::1]:1"), "tls://[::1]:1");
-    }
-
-    #[test]
-    fn a_secret_is_refused_and_not_repeated() {
-        for text in [
-            "nats://s3cret@host",
-            "nats://user:s3cret@host:4222",
-            "user:s3cret@host",
-        ] {
-            let answer = shown(text);
-            assert!(answer.starts_with("an address is no place"), "{answer}");
-            assert!(!answer.contains("s3cret"));
-        }
-    }
-
-    #[test]
-    fn another_scheme_is_named() {
-        assert!(shown("http://host").contains("invalid scheme for NATS server URL: http"));
-        assert!(shown("nats://").starts_with("expected nats://HOST:PORT"));
-    }
 }
