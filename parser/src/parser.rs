@@ -83,9 +83,11 @@ impl Parser {
         let line = self.trim(line);
         match kind(self.probe, line) {
             Kind::Banner | Kind::Title(_) | Kind::Header => Ok(None),
-            Kind::Data if self.early.is_some() => self
-                .data_pid(&self.with_early(line))
-                .or_else(|_| self.data_pid(line)),
+            // Which of the two readings holds, the whole line decides; it is one line of a run.
+            Kind::Data if self.early.is_some() => match self.data(&self.with_early(line)) {
+                Ok(Parsed::Record { record, .. }) => Ok(record.pid()),
+                _ => self.data_pid(line),
+            },
             Kind::Data => self.data_pid(line),
         }
         .or_else(|error| self.early_cells(line).map(|_| None).ok_or(error))

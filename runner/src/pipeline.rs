@@ -78,11 +78,11 @@ impl Pipeline {
     ///
     /// The filter looks at the PID alone, so that the load of other pods costs no more than that.
     pub(crate) fn line(&mut self, line: Vec<u8>) -> Option<Message> {
-        let (target, pid_ns, by) = match self.parser.pid(&line) {
+        let (pid, target, pid_ns, by) = match self.parser.pid(&line) {
             Ok(Some(pid)) => {
                 self.ledger.printed();
                 match self.scope.verdict(pid) {
-                    Verdict::In { target, pid_ns, by } => (target, pid_ns, by),
+                    Verdict::In { target, pid_ns, by } => (pid, target, pid_ns, by),
                     Verdict::Out => return self.end(End::Outside),
                     Verdict::Unknown => return self.end(End::Unattributed),
                 }
@@ -101,8 +101,9 @@ impl Pipeline {
             }
         };
         let (record, clock) = match self.parser.line(&line) {
-            Ok(Parsed::Record { record, clock }) => (record, clock),
-            Ok(Parsed::Banner | Parsed::Header) => return None,
+            // The record must be of the process that was judged, whatever the line holds.
+            Ok(Parsed::Record { record, clock }) if record.pid() == Some(pid) => (record, clock),
+            Ok(_) => return self.end(End::Unparsed),
             Err(error) => return self.unparsed(&error),
         };
         let now = Timestamp::now();
