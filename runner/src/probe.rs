@@ -30,6 +30,7 @@ pub use failure::FailureKind;
 pub use frame::LINE_CAP;
 pub use supervisor::{Probe, ProbeSpec};
 pub use tool::{ToolError, find_tool};
+pub(crate) use warm::threads;
 pub use warm::{Warm, WarmError, WarmInfo, WarmParent};
 
 /// What happens to one probe, in order.

@@ -56,7 +56,15 @@ impl Ledger {
     /// The printed lines whose end is known.
     #[must_use]
     pub fn accounted(&self) -> u64 {
-        self.outside + self.unattributed + self.unparsed + self.dropped + self.published
+        // Anybody may have sent it, so the sum of its numbers need not fit.
+        [
+            self.unattributed,
+            self.unparsed,
+            self.dropped,
+            self.published,
+        ]
+        .into_iter()
+        .fold(self.outside, u64::saturating_add)
     }
 }
 

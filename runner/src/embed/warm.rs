@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 
 use super::{child, sources, stdio};
 use crate::probe::control::{self, Exit, Report, Request, START_FDS, ToolRun};
+use crate::probe::threads;
 
 /// Test setting: folders, separated by colons, that Python searches for `bcc` before all others.
 const BCC_PATH: &str = "XTRACER_BCC_PATH";
@@ -111,9 +112,9 @@ fn prepare_environment() {
 
 fn serve(py: Python<'_>, control: &OwnedFd) -> Result<(), WarmError> {
     let bcc = import_all(py)?;
-    let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
-    if threads != 1 {
-        return Err(WarmError::Threads(threads - 1));
+    let count = threads();
+    if count != 1 {
+        return Err(WarmError::Threads(count - 1));
     }
     let deaths = children_deaths().map_err(system("watch children"))?;
     let mut family = Family {

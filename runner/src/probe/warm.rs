@@ -73,9 +73,9 @@ impl WarmParent {
     /// # Errors
     /// [`WarmError::Threads`] when it comes too late, [`WarmError::System`] otherwise.
     pub fn fork() -> Result<Self, WarmError> {
-        let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
-        if threads != 1 {
-            return Err(WarmError::Threads(threads));
+        let count = threads();
+        if count != 1 {
+            return Err(WarmError::Threads(count));
         }
         let (ours, theirs) = socketpair(
             AddressFamily::Unix,
@@ -131,6 +131,13 @@ impl WarmParent {
             _process: self.process,
         })))
     }
+}
+
+/// The threads of this process; what can't be read is taken for the one that asks.
+pub(crate) fn threads() -> usize {
+    procfs::process::Process::myself()
+        .and_then(|own| own.tasks())
+        .map_or(1, Iterator::count)
 }
 
 /// What the warm parent has loaded.

@@ -14,6 +14,10 @@
 //!
 //! `crio-conmon-ID.scope` and `libpod-conmon-ID.scope` hold the runtime's watchman, not the container.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 /// Digits of a full container ID.
 const FULL: usize = 64;
 /// Digits that runtimes print as the short form; fewer are not asked for on purpose.
@@ -29,15 +33,23 @@ pub(crate) fn ids_in_line(line: &str) -> impl DoubleEndedIterator<Item = &str> {
     path.split('/').filter_map(id_of_component)
 }
 
+/// One component of a cgroup path that ends in a container ID: who put it there, and the ID.
+static COMPONENT: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^(?:(?<runtime>.*)[-:])?(?<id>[0-9a-f]{64})(?:\.scope)?$")
+        .expect("a valid pattern")
+});
+
 /// `cri-containerd-ID.scope` → `ID`.
 fn id_of_component(component: &str) -> Option<&str> {
-    let name = component.strip_suffix(".scope").unwrap_or(component);
-    let (runtime, id) = match name.rfind(['-', ':']) {
-        Some(at) => (&name[..at], &name[at + 1..]),
-        None => ("", name),
-    };
-    let conmon = runtime == "conmon" || runtime.ends_with("-conmon");
-    (id.len() == FULL && is_lower_hex(id) && !conmon).then_some(id)
+    let found = COMPONENT.captures(component)?;
+    let conmon = found.name("runtime").is_some_and(|runtime| {
+        let runtime = runtime.as_str();
+        runtime == "conmon" || runtime.ends_with("-conmon")
+    });
+    if conmon {
+        return None;
+    }
+    found.name("id").map(|id| id.as_str())
 }
 
 fn is_lower_hex(text: &str) -> bool {
