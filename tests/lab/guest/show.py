@@ -35,24 +35,30 @@ def main() -> int:
             return workload.wait() or 1
         number = re.search(rb'"host_pid": (\d+)', ready)[1].decode()
         print(f"show: a sample container runs: x-tracer local --pid {number}", file=sys.stderr, flush=True)
-        workload.stdin.write(b"loop\n")
-        workload.stdin.flush()
         tracer = subprocess.Popen(
             ["x-tracer", "local", "--pid", number, "--probes", PROBES, "--output", "classic"], stderr=subprocess.PIPE
         )
-        follow(tracer, seconds)
+        follow(tracer, workload, seconds)
         status = tracer.wait()
         workload.stdin.close()
         workload.wait()
     return status
 
 
-def follow(tracer: subprocess.Popen, seconds: float) -> None:
-    """Passes on what x-tracer says of itself; once all probes have settled, its time runs."""
-    timer = None
+def follow(tracer: subprocess.Popen, workload: subprocess.Popen, seconds: float) -> None:
+    """Passes on what x-tracer says of itself.
+
+    The container rests until the first probe has attached, because until then its work would only
+    slow the tools' compilers down. Once all probes have settled, the time runs.
+    """
+    working, timer = False, None
     for line in tracer.stderr:
         sys.stderr.buffer.write(line)
         sys.stderr.flush()
+        if not working and b" attached after " in line:
+            working = True
+            workload.stdin.write(b"loop\n")
+            workload.stdin.flush()
         if timer is None and re.search(rb"probes attached \d+/\d+", line):
             timer = threading.Timer(seconds, tracer.send_signal, [signal.SIGINT])
             timer.start()
