@@ -31,11 +31,12 @@ fmt:
 	cargo fmt --all --check
 	cargo fmt --manifest-path parser/fuzz/Cargo.toml --check
 clippy:
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 doc:
-	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
+	@# Programs, not libraries: their documentation is for who works on them, private items and all.
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --locked --workspace --no-deps --document-private-items --quiet
 deny:
-	"$$(.ci/tool cargo-deny 0.20.2)" --log-level error check --config .ci/deny.toml bans licenses sources
+	"$$(.ci/tool cargo-deny 0.20.2)" --log-level error --config .ci/deny.toml check bans licenses sources
 forbid:
 	.ci/forbid
 
