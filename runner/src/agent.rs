@@ -1,5 +1,6 @@
 //! The wiring: tool → pipeline → queue → NATS, a task a probe, and the end of it all.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,46 +73,46 @@ pub(crate) async fn run(
 
     let stop = CancellationToken::new();
     let slots = Arc::new(Semaphore::new(config.attach_jobs));
-    let mut probes = JoinSet::new();
-    for &probe in &config.probes {
+    let task = |&probe: &Probe| {
         let ledger = Arc::new(Ledger::default());
-        let task = ProbeTask {
+        let (identity, scope) = (Arc::clone(&identity), Arc::clone(&scope));
+        ProbeTask {
             probe,
-            pipeline: Pipeline::new(
-                probe,
-                Arc::clone(&identity),
-                Arc::clone(&scope),
-                Arc::clone(&ledger),
-            ),
+            pipeline: Pipeline::new(probe, identity, scope, Arc::clone(&ledger)),
             ledger,
             announcer: announcer.clone(),
             outbox: outbox.clone(),
             slot: None,
             last_state: State::Stopped,
-        };
-        let spec = ProbeSpec {
-            name: probe.to_string(),
-            argv: options::argv(probe)
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-            tools_dirs: config.tools_dirs.clone(),
-            filter_map: scope.filter_map().map(Into::into),
-            page_cnt: None,
-            restart: true,
-        };
-        probes.spawn(task.run(spec, warm.clone(), Arc::clone(&slots), stop.clone()));
-    }
-
+        }
+    };
+    // Tools take their turn to compile in the order of the configuration.
+    let mut waiting: VecDeque<_> = config.probes.iter().map(task).collect();
+    let mut probes = JoinSet::new();
     let mut ended = Vec::new();
     tokio::pin!(shutdown);
-    loop {
+    while !(waiting.is_empty() && probes.is_empty()) {
         tokio::select! {
-            () = &mut shutdown, if !stop.is_cancelled() => stop.cancel(),
-            task = probes.join_next() => match task {
-                Some(task) => ended.push(task.context("a probe's task panicked")?),
-                None => break,
-            },
+            () = &mut shutdown, if !stop.is_cancelled() => {
+                stop.cancel();
+                ended.extend(waiting.drain(..).map(ProbeTask::ended));
+            }
+            slot = Arc::clone(&slots).acquire_owned(), if !waiting.is_empty() => {
+                if let Some(mut task) = waiting.pop_front() {
+                    task.slot = slot.ok();
+                    let probe = task.probe;
+                    let spec = ProbeSpec {
+                        name: probe.to_string(),
+                        argv: options::argv(probe).iter().map(ToString::to_string).collect(),
+                        tools_dirs: config.tools_dirs.clone(),
+                        filter_map: scope.filter_map().map(Into::into),
+                        page_cnt: None,
+                        restart: true,
+                    };
+                    probes.spawn(task.run(spec, warm.clone(), stop.clone()));
+                }
+            }
+            Some(task) = probes.join_next() => ended.push(task.context("a probe's task panicked")?),
         }
     }
     drop(outbox);
@@ -173,17 +174,7 @@ struct ProbeTask {
 }
 
 impl ProbeTask {
-    async fn run(
-        mut self,
-        spec: ProbeSpec,
-        warm: Warm,
-        slots: Arc<Semaphore>,
-        stop: CancellationToken,
-    ) -> Ended {
-        tokio::select! {
-            slot = slots.acquire_owned() => self.slot = slot.ok(),
-            () = stop.cancelled() => return self.ended(),
-        }
+    async fn run(mut self, spec: ProbeSpec, warm: Warm, stop: CancellationToken) -> Ended {
         let mut host = probe::Probe::start(warm, spec, stop.clone());
         let mut report = tokio::time::interval(REPORT_EVERY);
         report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
