@@ -17,7 +17,7 @@ test: deps ## every test: units, real servers, real programs, the lab's real ker
 	tests/k8s/tools
 	cargo test --locked --workspace
 	python3 -m unittest discover tests/lab
-	LAB_PROFILE=dev tests/lab/lab test
+	tests/lab/lab test
 
 .PHONY: lab
 lab: deps ## the seven tools on a real kernel in a virtual machine; DEBIAN=13 for another release
