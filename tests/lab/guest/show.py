@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The demonstration: a sample container does a little of everything every other second, x-tracer
+"""The demonstration: a sample container does a little of everything every three seconds, x-tracer
 shows it live, and half a minute after the last of its probes has joined it is told to stop.
 
 It runs in the lab's guest and, where BCC can work there, on the host itself.
@@ -23,7 +23,7 @@ def main() -> int:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="x-tracer-show.") as scratch:
         environment = {**os.environ, "LAB_SCRATCH": scratch, "LAB_RESULTS": scratch}
-        few = "--connects 1 --names 1 --execs 2 --writes 2 --reads 1".split()
+        few = "--connects 1 --names 1 --execs 1 --writes 1 --reads 1".split()
         workload = subprocess.Popen(
             [sys.executable, HERE / "workload.py", "--role", "sample", "--port", "7100", "--contained", *few],
             stdin=subprocess.PIPE,

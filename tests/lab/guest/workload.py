@@ -7,7 +7,7 @@ It is led over its stdin, a word a line, and answers on its stdout, a JSON objec
   go       {"done": {...}}     the load has been done; how much of what, as it really happened
   mark     {"marked": {...}}   one more of each, by processes named mark-<role>: when their records
                                have come, all earlier ones have
-  loop     (nothing)           the load every other second, until the end of stdin
+  loop     (nothing)           the load every three seconds, until the end of stdin
   (end)                        stops everything
 
 Every process of the role writes its number, as the host sees it, into LAB_RESULTS/<role>.pids
@@ -173,8 +173,8 @@ def lead(role: Role) -> None:
 
 
 def loop(role: Role) -> None:
-    """The load, a round every two seconds, until stdin ends: a sample for people to look at."""
-    while not select.select([0], [], [], 2)[0]:
+    """The load, a round every three seconds, until stdin ends: a sample for people to look at."""
+    while not select.select([0], [], [], 3)[0]:
         role.load()
 
 
