@@ -41,21 +41,22 @@ binaries_native() {
     python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/$(binaries_folder)
 }
 
-binaries_foreign_packages=ca-certificates,clang,gcc,libc6-dev,libelf-dev,libpython3-dev,make,pkg-config,python3,zlib1g-dev
-
 # The root to build in, in the cache like the images: its name says what went into it.
 binaries_root() {
-  local root work
-  root="$(cache_root)/build$release_number-$(echo "$binaries_foreign_packages $release_sources" | sha256sum | cut -c1-16)"
+  local root work packages key
+  packages=ca-certificates,$release_clang,gcc,libc6-dev,libelf-dev,libpython3-dev,make,pkg-config,python3,zlib1g-dev
+  key=$(echo "$packages $release_sources" | sha256sum | cut -c1-16)
+  root="$(cache_root)/build$release_number-$key"
   if [ ! -d "$root" ]; then
     host_prepare
     mkdir -p "$(cache_root)"
     cache_sweep
     work="$(cache_root)/.build-$$"
     say "a root of Debian $release_number to build in (about a minute)"
-    as_root mmdebstrap --quiet --variant=minbase --include="$binaries_foreign_packages" \
+    as_root mmdebstrap --quiet --variant=minbase --include="$packages" \
       --aptopt='APT::Install-Recommends "false"' --dpkgopt='path-exclude=/usr/share/doc/*' \
       --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+      --customize-hook="[ -e \"\$1/usr/bin/clang\" ] || ln -s $release_clang \"\$1/usr/bin/clang\"" \
       "$release_codename" "$work" "$release_sources" >&2 ||
       die "mmdebstrap could not make a $release_codename root from: $release_sources"
     as_root mv -T "$work" "$root"

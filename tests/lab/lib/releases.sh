@@ -1,14 +1,15 @@
 # The Debian releases that the lab knows. A new one is a new line here and nothing else:
 # kernel modules, kernel version and image size are found out, not written down.
 
-# release_select NUMBER: sets release_number, release_codename, release_python, release_nats and
-# release_sources. `release_nats` is `package` where the archive has nats-server, else `host`.
+# release_select NUMBER: sets release_number, release_codename, release_python, release_sources,
+# release_clang (a package with clang 12 or newer, for our own BPF program) and release_nats
+# (`package` where the archive has nats-server, else `host`).
 release_select() {
   release_number=$1
   case $1 in
-    11) release_codename=bullseye release_python=3.9  release_nats=host    ;;
-    12) release_codename=bookworm release_python=3.11 release_nats=package ;;
-    13) release_codename=trixie   release_python=3.13 release_nats=package ;;
+    11) release_codename=bullseye release_python=3.9  release_clang=clang-13 release_nats=host    ;;
+    12) release_codename=bookworm release_python=3.11 release_clang=clang    release_nats=package ;;
+    13) release_codename=trixie   release_python=3.13 release_clang=clang    release_nats=package ;;
     *) die "DEBIAN=$1 is not a release that the lab knows" "Use DEBIAN=11, 12 or 13, or add it to tests/lab/lib/releases.sh" ;;
   esac
   # The main archive alone. A release's kernel, headers and tools are there in versions that fit
