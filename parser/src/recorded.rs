@@ -81,9 +81,8 @@ impl Recorded {
             return;
         }
         let waits = match alone {
-            Err(_) => self.parser.has_header(),
-            // A name can have two newlines in a row.
-            Ok(Parsed::Banner) => !self.held.is_empty(),
+            // A name can begin with a newline or have two in a row: an empty piece looks like a blank line.
+            Err(_) | Ok(Parsed::Banner) => self.parser.has_header(),
             Ok(_) => false,
         };
         if !waits {

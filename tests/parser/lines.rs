@@ -1,6 +1,6 @@
 //! Lines that are hard to read, one idea a test. The usual ones are the golden files' matter.
 
-use probeparser::{Line, Parsed, Parser, Probe};
+use probeparser::{Line, ParseError, Parsed, Parser, Probe, Recorded};
 use serde_json::{Value, json};
 
 /// A parser that has read a header line.
@@ -354,6 +354,31 @@ fn a_piece_of_a_line_is_no_record() {
         "C  1      x     4  127.0.0.1        127.0.0.1        42334  6001  ",
     )
     .unwrap_err();
+}
+
+#[test]
+fn a_name_that_begins_with_a_newline_is_joined_with_the_blank_line_before_it() {
+    let plain = "PCOMM            PID     PPID    RET ARGS";
+    let file = [
+        plain,
+        "",
+        "true             1       2         0 /bin/true",
+        "",
+        "x               3       2         0 /x",
+        "",
+    ];
+    let mut recorded = Recorded::new(Probe::Execsnoop);
+    let mut names = Vec::new();
+    let mut tell = |number, read: Result<Parsed, ParseError>| {
+        if let Parsed::Record { record, .. } = read.unwrap() {
+            names.push((number, record.comm().unwrap().as_bytes().to_vec()));
+        }
+    };
+    for line in file {
+        recorded.line(line.as_bytes(), &mut tell);
+    }
+    recorded.end(&mut tell);
+    assert_eq!(names, [(3, b"true".to_vec()), (4, b"\nx".to_vec())]);
 }
 
 #[test]
