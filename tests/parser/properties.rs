@@ -467,15 +467,22 @@ fn touches(o: Options, record: &Record) -> bool {
     }
 }
 
-/// Whether a newline stands where a tool prints none of its own: execsnoop escapes them in ARGS, and
-/// no DNS name has one.
-fn free_text(line: &Line) -> bool {
-    let has_newline = |text: &Text| text.as_bytes().contains(&b'\n');
-    match &line.record {
-        Record::Tcpconnect(record) => record.query.as_ref().is_some_and(has_newline),
-        Record::Execsnoop(record) => has_newline(&record.args),
-        _ => false,
+/// Without newlines where a tool prints none of its own: execsnoop escapes them in ARGS, and no DNS
+/// name has one.
+fn without_free_newlines(mut line: Line) -> Line {
+    let blanked = |text: &Text| -> Text {
+        let bytes = text.as_bytes().iter();
+        let bytes: Vec<_> = bytes
+            .map(|&byte| if byte == b'\n' { b' ' } else { byte })
+            .collect();
+        bytes.into()
+    };
+    match &mut line.record {
+        Record::Tcpconnect(record) => record.query = record.query.as_ref().map(blanked),
+        Record::Execsnoop(record) => record.args = blanked(&record.args),
+        _ => {}
     }
+    line
 }
 
 /// The words of a line, addresses in one spelling.
@@ -528,9 +535,11 @@ proptest! {
     #[test]
     fn newlines_in_names_do_not_cut_events(
         (probe, o, lines) in (select(Probe::ALL.to_vec()), options())
-            .prop_flat_map(|(probe, o)| (Just(probe), Just(o), vec(line(probe, o), 1..5))),
+            .prop_flat_map(|(probe, o)| {
+                let line = line(probe, o).prop_map(without_free_newlines);
+                (Just(probe), Just(o), vec(line, 1..5))
+            }),
     ) {
-        prop_assume!(!lines.iter().any(free_text));
         let mut file = tools::header(probe, o).into_bytes();
         for line in &lines {
             file.push(b'\n');

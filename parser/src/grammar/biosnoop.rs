@@ -24,7 +24,8 @@ use crate::record::{self, Clock, Direction, Record};
 #[derive(Clone, Debug)]
 pub(crate) struct Biosnoop {
     time: usize,
-    decimals: usize,
+    /// BCC 0.8 and 0.9: nanoseconds, and a blank after BYTES.
+    oldest: bool,
     comm: usize,
     pid: usize,
     disk: usize,
@@ -54,7 +55,7 @@ impl Biosnoop {
     fn start<'a>(&self, line: &'a [u8]) -> Result<Start<'a>, Fault> {
         let mut columns = Columns::new(line);
         Ok(Start {
-            time_s: columns.seconds_apart(self.time, self.decimals)?,
+            time_s: columns.seconds_apart(self.time, if self.oldest { 9 } else { 6 })?,
             comm: columns.text("COMM", self.comm - 1, Unit::Chars)?,
             pid: columns.number("PID", self.pid)?,
             rest: columns,
@@ -63,7 +64,10 @@ impl Biosnoop {
 
     fn end(&self, mut columns: Columns<'_>, sector: Sector) -> Result<End, Fault> {
         let milliseconds = if self.queue { "QUE(ms)" } else { "LAT(ms)" };
-        let (bytes, pattern, first_ms) = if self.pattern {
+        let (bytes, pattern, first_ms) = if self.oldest {
+            let bytes = columns.number("BYTES", self.bytes)?;
+            (bytes.into(), None, columns.decimals(milliseconds, 2, "")?)
+        } else if self.pattern {
             let bytes = columns.number_touching("BYTES", self.bytes)?;
             let pattern = pattern(&mut columns)?;
             (bytes, Some(pattern), columns.decimals(milliseconds, 2, "")?)
@@ -141,8 +145,8 @@ impl Layout for Biosnoop {
         let time = header.column("TIME(s)")?;
         let layout = Self {
             time,
-            // BCC 0.8 and 0.9 print nanoseconds, in a cell of 14.
-            decimals: if time > 12 { 9 } else { 6 },
+            // Nanoseconds need a cell of 14.
+            oldest: time > 12,
             comm: header.column("COMM")?,
             pid: header.column("PID")?,
             disk: header.column("DISK")?,
