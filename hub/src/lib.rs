@@ -1,8 +1,8 @@
 //! The hub: what the user runs.
 //!
 //! ```text
-//! cli ─▶ local (starts server and agent) ┐
-//!    └─▶ listen ─────────────────────────┴▶ session: receive ─▶ show
+//! cli ─▶ local (starts a server and an agent) ┐
+//!    └─▶ listen ──────────────────────────────┴▶ session: receive ─▶ show
 //!    └─▶ parse (recorded tool output)       doctor (what this machine has and lacks)
 //! ```
 //!
@@ -10,6 +10,7 @@
 
 #![deny(unsafe_code)]
 
+mod child;
 pub mod cli;
 mod console;
 mod doctor;
@@ -19,6 +20,8 @@ mod local;
 mod parse;
 mod receive;
 mod run;
+mod secret;
+mod server;
 mod session;
 pub mod show;
 mod stop;

@@ -1,22 +1,20 @@
 //! `x-tracer local`: agent and hub together on one machine.
 
 mod agent;
-mod child;
 mod find;
-mod secret;
-mod server;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
 pub(crate) use agent::{Agent, Plan, Target, TargetError};
-pub(crate) use find::{find_agent, find_server};
-pub(crate) use server::Server;
+pub(crate) use find::{NotFound, find_agent, find_server};
 
 use crate::console::say;
 use crate::exit::{Exit, Failure};
 use crate::receive::{Access, Address, Connection};
+use crate::secret::{random_name, read_secret, write_secret};
+use crate::server::{self, Login, Reach, Server};
 use crate::session::{self, Own, Settings};
 use crate::stop::Signals;
 
@@ -60,22 +58,33 @@ async fn prepare(
     config: Config,
     agent: PathBuf,
 ) -> Result<(Connection, async_nats::Subscriber, Own), Failure> {
-    let session = format!(
-        "local-{}",
-        secret::random_name(8).context("cannot name the session")?
-    );
-    let (server, address, token, token_file) = if let Some(address) = config.nats {
+    let name = random_name(8).context("cannot name the session")?;
+    let session = format!("local-{name}");
+    let node = host_name()?;
+    let (server, address, access, login) = if let Some(address) = config.nats {
         let token = config.token_file.as_deref().map(read_secret).transpose()?;
-        (None, address, token, config.token_file)
+        let access = Access {
+            token,
+            ..Access::default()
+        };
+        let login = config
+            .token_file
+            .map(|file| ("--nats-token-file", file))
+            .into_iter()
+            .collect();
+        (None, address, access, login)
     } else {
-        let server = Server::start().await.context("no NATS server")?;
-        let (address, token) = (server.address.clone(), Some(server.token.clone()));
-        let token_file = Some(server.token_file.clone());
-        (Some(server), address, token, token_file)
-    };
-    let access = Access {
-        token,
-        ..Access::default()
+        let plan = server::Plan {
+            session: session.clone(),
+            nodes: vec![node.clone()],
+            reach: Reach::Loopback,
+        };
+        let server = Server::start(plan).await.context("no NATS server")?;
+        let login = server.agent(&node).context("the agent has no login")?;
+        let login = login_files(login, server.folder())
+            .context("cannot write the agent's login into a file")?;
+        let (address, access) = (server.address.clone(), server.access());
+        (Some(server), address, access, login)
     };
     let mut connection = Connection::open(address.clone(), access).await?;
     let subscriber = connection.subscribe(Some(&session)).await?;
@@ -84,9 +93,9 @@ async fn prepare(
         probes: config.settings.probes,
         tools_dirs: config.tools_dirs,
         nats: address,
-        token_file,
+        login,
         session,
-        node: host_name()?,
+        node,
     };
     let agent = Agent::start(agent, &plan).context("no agent")?;
     say(format!(
@@ -96,11 +105,20 @@ async fn prepare(
     Ok((connection, subscriber, Own { agent, server }))
 }
 
-/// The secret in a file, without the newline that editors leave.
-pub(crate) fn read_secret(path: &Path) -> anyhow::Result<String> {
-    let secret = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the secret in {}", path.display()))?;
-    Ok(secret.trim_end_matches(['\n', '\r']).to_owned())
+/// Writes an agent's login into files of a private folder, by the agent's flags for them.
+fn login_files(login: &Login, folder: &Path) -> std::io::Result<Vec<(&'static str, PathBuf)>> {
+    let files = [
+        ("--nats-user-file", "agent.user", &login.user),
+        ("--nats-password-file", "agent.password", &login.password),
+    ];
+    files
+        .into_iter()
+        .map(|(flag, name, text)| {
+            let path = folder.join(name);
+            write_secret(&path, text)?;
+            Ok((flag, path))
+        })
+        .collect()
 }
 
 /// Says at once what the agent would find out after its start.

@@ -14,8 +14,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use crate::console::say;
 use crate::exit::{Exit, Failure};
-use crate::local::{Agent, Server};
+use crate::local::Agent;
 use crate::receive::{Change, Connection, Feed, Start, Take, lock};
+use crate::server::Server;
 use crate::show::{Closed, Format, Writer};
 use crate::stop::{self, Signals};
 use board::Board;

@@ -56,7 +56,7 @@ pub(crate) async fn run(
         node: config.node.clone(),
     });
     let name = format!("x-agent {}", config.node);
-    let nats = Nats::connect(&config.nats_url, config.nats_token.clone(), name).await?;
+    let nats = Nats::connect(&config.nats_url, &config.login, name).await?;
     let (outbox, sender) = send::start(nats.clone(), config.queue);
     let announcer = Announcer::new(Arc::clone(&identity));
 

@@ -24,7 +24,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Trace and publish until a signal comes (the default)
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Run one tool in the foreground and print its events, unfiltered, a line each
     Probe(ProbeArgs),
 }
@@ -53,9 +53,9 @@ pub struct RunArgs {
     /// NATS server to publish to
     #[arg(long, env = "XTRACER_NATS", value_name = "URL")]
     pub nats: Option<String>,
-    /// File that holds the NATS token
-    #[arg(long, env = "XTRACER_NATS_TOKEN_FILE", value_name = "FILE")]
-    pub nats_token_file: Option<PathBuf>,
+    /// How to log in there
+    #[command(flatten)]
+    pub login: LoginArgs,
     /// Address of the hub, whose own NATS server listens on port 6666; the original's way of
     /// naming the hub
     #[arg(long, env = "masterIp", value_name = "ADDRESS")]
@@ -72,6 +72,57 @@ pub struct RunArgs {
     /// Tools that may compile at the same time (default: one a CPU)
     #[arg(long, value_name = "N")]
     pub attach_jobs: Option<usize>,
+}
+
+/// Where the secrets are. Each is a file: everybody can read a command line, and who may read a pod
+/// its environment.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Login")]
+pub struct LoginArgs {
+    /// File that holds a token
+    #[arg(long, env = "XTRACER_NATS_TOKEN_FILE", value_name = "FILE")]
+    pub nats_token_file: Option<PathBuf>,
+    /// File that holds a user's name
+    #[arg(
+        long,
+        env = "XTRACER_NATS_USER_FILE",
+        value_name = "FILE",
+        requires = "nats_password_file"
+    )]
+    pub nats_user_file: Option<PathBuf>,
+    /// File that holds that user's password
+    #[arg(
+        long,
+        env = "XTRACER_NATS_PASSWORD_FILE",
+        value_name = "FILE",
+        requires = "nats_user_file"
+    )]
+    pub nats_password_file: Option<PathBuf>,
+    /// Credentials file (.creds)
+    #[arg(long, env = "XTRACER_NATS_CREDS_FILE", value_name = "FILE")]
+    pub nats_creds_file: Option<PathBuf>,
+    /// File that holds an nkey's seed
+    #[arg(long, env = "XTRACER_NATS_NKEY_FILE", value_name = "FILE")]
+    pub nats_nkey_file: Option<PathBuf>,
+    /// Certificates (PEM) to trust besides the system's; the server must then speak TLS
+    #[arg(long, env = "XTRACER_NATS_CA_FILE", value_name = "FILE")]
+    pub nats_ca_file: Option<PathBuf>,
+    /// Certificate (PEM) to show to the server
+    #[arg(
+        long,
+        env = "XTRACER_NATS_CERT_FILE",
+        value_name = "FILE",
+        requires = "nats_key_file"
+    )]
+    pub nats_cert_file: Option<PathBuf>,
+    /// Key of that certificate
+    #[arg(
+        long,
+        env = "XTRACER_NATS_KEY_FILE",
+        value_name = "FILE",
+        requires = "nats_cert_file"
+    )]
+    pub nats_key_file: Option<PathBuf>,
 }
 
 /// Flags of `probe`.

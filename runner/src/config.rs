@@ -8,6 +8,7 @@ use probeparser::{Probe, UnknownProbe};
 
 use crate::cli::RunArgs;
 use crate::scope::{Target, TargetSyntaxError};
+use crate::send::{Login, LoginError};
 
 /// Port of the hub's own NATS server: the original's, so that an opened firewall stays right.
 pub(crate) const HUB_PORT: u16 = 6666;
@@ -34,8 +35,8 @@ pub(crate) struct Config {
     pub(crate) tools_dirs: Vec<PathBuf>,
     /// Where to publish.
     pub(crate) nats_url: String,
-    /// The token for it, if it wants one.
-    pub(crate) nats_token: Option<String>,
+    /// How to log in there.
+    pub(crate) login: Login,
     /// The session's name.
     pub(crate) session: String,
     /// The node's name.
@@ -71,14 +72,9 @@ pub(crate) enum ConfigError {
         "cachestat reports the whole node and names no process, so it can't be limited to a pod: use cachetop"
     )]
     Cachestat,
-    /// The token's file.
-    #[error("cannot read the NATS token from {path}: {error}")]
-    Token {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        error: std::io::Error,
-    },
+    /// A file of the login.
+    #[error(transparent)]
+    Login(#[from] LoginError),
     /// The node has no name.
     #[error("this node's host name is not known ({0}): give --node NAME")]
     Node(std::io::Error),
@@ -113,13 +109,7 @@ impl Config {
                 Some(hub_url(&address))
             })
             .ok_or(ConfigError::NoNats)?;
-        let nats_token = args
-            .nats_token_file
-            .map(|path| match std::fs::read_to_string(&path) {
-                Ok(token) => Ok(token.trim_end().to_owned()),
-                Err(error) => Err(ConfigError::Token { path, error }),
-            })
-            .transpose()?;
+        let login = Login::new(args.login)?;
         let node = match args.node {
             Some(node) => node,
             None => host_name().map_err(ConfigError::Node)?,
@@ -133,7 +123,7 @@ impl Config {
             probes: probes(&args.probes)?,
             tools_dirs: args.tools_dir,
             nats_url,
-            nats_token,
+            login,
             session: args.session.unwrap_or_else(random_session),
             node,
             queue: args.queue,
@@ -246,8 +236,8 @@ mod tests {
         assert!(message(&|args| args.probes = " ,".into()).starts_with("no probe to run"));
         assert!(message(&|args| args.probes = "cachestat".into()).contains("use cachetop"));
         assert!(
-            message(&|args| args.nats_token_file = Some("/nonexistent/token".into()))
-                .starts_with("cannot read the NATS token from /nonexistent/token")
+            message(&|args| args.login.nats_token_file = Some("/nonexistent/token".into()))
+                .starts_with("cannot read the NATS token in /nonexistent/token")
         );
     }
 

@@ -21,7 +21,7 @@ pub fn main(cli: Cli) -> ExitCode {
     log_to_stderr();
     match cli.command {
         None => trace(cli.run).into(),
-        Some(Command::Run(args)) => trace(args).into(),
+        Some(Command::Run(args)) => trace(*args).into(),
         Some(Command::Probe(args)) => probe(args),
     }
 }

@@ -1,5 +1,6 @@
 //! Messages to NATS: a bounded queue, one task that empties it.
 
+mod login;
 mod nats;
 
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+pub(crate) use login::{Login, LoginError};
 pub(crate) use nats::Nats;
 
 use crate::ledger::{End, Ledger};

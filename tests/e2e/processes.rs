@@ -137,22 +137,30 @@ fn its_own_server_is_private_and_leaves_nothing() {
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&config), mode(&folder)), (0o600, 0o700));
     let text = fs::read_to_string(&config).unwrap();
-    assert!(
-        text.contains("host: \"127.0.0.1\"") && text.contains("port: -1"),
-        "{text}"
+    let settings: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&settings["host"], &settings["port"]),
+        (&"127.0.0.1".into(), &(-1).into()),
+        "{settings}"
     );
-    let token = text
-        .split("token: \"")
-        .nth(1)
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap();
-    assert!(token.len() >= 32, "{token}");
+    let users = settings["authorization"]["users"].as_array().unwrap();
+    assert_eq!(
+        users.len(),
+        2,
+        "the hub and the agent of this node: {settings}"
+    );
+    let passwords: Vec<_> = users
+        .iter()
+        .map(|user| user["password"].as_str().unwrap())
+        .collect();
     for pid in [session.hub.id(), server, agent] {
-        assert!(!command_line(pid).contains(token));
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
-        assert!(!String::from_utf8_lossy(&environment).contains(token));
+        let environment = String::from_utf8_lossy(&environment);
+        for password in &passwords {
+            assert!(password.len() >= 32, "{password}");
+            assert!(!command_line(pid).contains(password));
+            assert!(!environment.contains(password));
+        }
     }
     session.signal(Signal::SIGINT);
     let (code, said) = session.end();

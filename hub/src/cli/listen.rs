@@ -8,8 +8,8 @@ use probeparser::Probe;
 use super::shared::{ProbeList, ShowArgs, probes};
 use crate::exit::Failure;
 use crate::listen::Config;
-use crate::local::read_secret;
 use crate::receive::{Access, Address};
+use crate::secret::read_secret;
 
 /// Flags of `listen`.
 #[derive(Args, Debug)]
@@ -73,6 +73,7 @@ impl LoginArgs {
             tls_ca: self.tls_ca,
             tls_cert: self.tls_cert.zip(self.tls_key),
             tls_first: self.tls_first,
+            inbox: None,
         })
     }
 }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinHandle;
 
-use super::child;
+use crate::child;
 use crate::console::say_as;
 use crate::receive::Address;
 
@@ -22,11 +22,19 @@ const MAX_LINE: usize = 16 << 10;
 /// How long the agent's log may stay open after its end: a child of its own may hold it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// What the original agent and ours take from the environment; here everything is said in full.
-const ENVIRONMENT: [&str; 7] = [
+const ENVIRONMENT: [&str; 15] = [
     "containerId",
     "tools",
     "masterIp",
     "XTRACER_NATS",
+    "XTRACER_NATS_CA_FILE",
+    "XTRACER_NATS_CERT_FILE",
+    "XTRACER_NATS_CREDS_FILE",
+    "XTRACER_NATS_KEY_FILE",
+    "XTRACER_NATS_NKEY_FILE",
+    "XTRACER_NATS_PASSWORD_FILE",
+    "XTRACER_NATS_TOKEN_FILE",
+    "XTRACER_NATS_USER_FILE",
     "XTRACER_NODE",
     "XTRACER_SESSION",
     "XTRACER_TOOLS_DIR",
@@ -85,8 +93,8 @@ pub(crate) struct Plan {
     pub tools_dirs: Vec<PathBuf>,
     /// Where to publish.
     pub nats: Address,
-    /// The file that holds the token for it.
-    pub token_file: Option<PathBuf>,
+    /// The files that hold its login there, by the agent's flags for them.
+    pub login: Vec<(&'static str, PathBuf)>,
     /// The session's name.
     pub session: String,
     /// This machine's name.
@@ -127,7 +135,6 @@ impl Agent {
         for name in ENVIRONMENT {
             command.env_remove(name);
         }
-        command.env_remove("XTRACER_NATS_TOKEN_FILE");
         if std::env::var_os("XTRACER_LOG").is_none() {
             // The statuses, the tools' last words among them, come by NATS; said twice they would
             // read as two events.
@@ -187,8 +194,8 @@ impl Plan {
             add("--tools-dir", folder.into());
         }
         add("--nats", self.nats.to_string().into());
-        if let Some(file) = &self.token_file {
-            add("--nats-token-file", file.into());
+        for (flag, file) in &self.login {
+            add(flag, file.into());
         }
         arguments
     }
@@ -242,7 +249,7 @@ mod tests {
             probes: vec![Probe::Execsnoop, Probe::Tcplife],
             tools_dirs: vec!["/a b".into()],
             nats: "127.0.0.1:1".parse().unwrap(),
-            token_file: Some("/t/token".into()),
+            login: vec![("--nats-token-file", "/t/token".into())],
             session: "s".into(),
             node: "n".into(),
         };

@@ -1,6 +1,7 @@
 //! Where a server is, as it may be written on a command line.
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use async_nats::ServerAddr;
@@ -20,6 +21,28 @@ pub(crate) enum AddressError {
         "an address is no place for a user name or a secret, since everybody on this machine can read it: give --token-file, --user with --password-file, --creds or --nkey-file"
     )]
     Secret,
+}
+
+impl Address {
+    /// A server that speaks plain text there.
+    pub(crate) fn plain(host: IpAddr, port: u16) -> Self {
+        Self::of("nats", host, port)
+    }
+
+    /// A server that speaks TLS there.
+    pub(crate) fn tls(host: IpAddr, port: u16) -> Self {
+        Self::of("tls", host, port)
+    }
+
+    fn of(scheme: &str, host: IpAddr, port: u16) -> Self {
+        let text = format!("{scheme}://{}", SocketAddr::new(host, port));
+        Self(text.parse().expect("a socket's address reads as one"))
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.0.port()
+    }
 }
 
 impl FromStr for Address {

@@ -36,6 +36,8 @@ pub(crate) struct Access {
     pub tls_cert: Option<(PathBuf, PathBuf)>,
     /// Whether the server speaks TLS before it says anything.
     pub tls_first: bool,
+    /// Where messages to ourselves go, if the login is limited to a place of its own.
+    pub inbox: Option<String>,
 }
 
 /// What happens to a connection after it was made.
@@ -96,13 +98,17 @@ impl Connection {
                 .map_err(|error| NatsError::Creds { path, error })?;
         }
         if let Some(path) = access.tls_ca {
-            options = options.add_root_certificates(path);
+            // Who names an authority wants no server that does without it.
+            options = options.add_root_certificates(path).require_tls(true);
         }
         if let Some((certificate, key)) = access.tls_cert {
             options = options.add_client_certificate(certificate, key);
         }
         if access.tls_first {
             options = options.tls_first();
+        }
+        if let Some(inbox) = access.inbox {
+            options = options.custom_inbox_prefix(inbox);
         }
         match options.connect(&address.0).await {
             Ok(client) => Ok(Self {

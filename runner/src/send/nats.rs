@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event, Subject};
+use async_nats::{Client, Event, Subject};
 use tokio::sync::watch;
+
+use super::login::{Login, LoginError};
 
 /// How long the server may take to answer at the end, when everything has been handed over.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -19,6 +21,9 @@ pub(crate) enum NatsError {
         /// What is wrong.
         error: async_nats::ConnectError,
     },
+    /// The login can't be used.
+    #[error(transparent)]
+    Login(#[from] LoginError),
     /// The client refused a message.
     #[error("NATS did not take a message: {0}")]
     Publish(async_nats::PublishError),
@@ -39,14 +44,11 @@ impl Nats {
     ///
     /// # Errors
     /// When the address can't be one.
-    pub(crate) async fn connect(
-        url: &str,
-        token: Option<String>,
-        name: String,
-    ) -> Result<Self, NatsError> {
+    pub(crate) async fn connect(url: &str, login: &Login, name: String) -> Result<Self, NatsError> {
         let (closing, closed) = watch::channel(false);
         let address = url.to_owned();
-        let mut options = ConnectOptions::new()
+        let options = login
+            .options()?
             .name(name)
             .retry_on_initial_connect()
             .event_callback(move |event| {
@@ -56,9 +58,6 @@ impl Nats {
                 }
                 std::future::ready(())
             });
-        if let Some(token) = token {
-            options = options.token(token);
-        }
         match options.connect(url).await {
             Ok(client) => Ok(Self { client, closed }),
             Err(error) => Err(NatsError::Connect {

@@ -13,7 +13,7 @@ use tokio::process::Command;
 /// - SIGTERM when the thread that starts it ends, so that nothing stays behind a killed hub. Start
 ///   children on the main thread: worker threads may end early;
 /// - no input, and SIGKILL when its handle is dropped.
-pub(super) fn prepare(command: &mut Command) {
+pub(crate) fn prepare(command: &mut Command) {
     let hub = getpid();
     command
         .stdin(Stdio::null())

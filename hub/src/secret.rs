@@ -6,11 +6,13 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use anyhow::Context;
+
 /// A random name of `bytes` random bytes, in hexadecimal.
 ///
 /// # Errors
 /// When the system has no randomness to give.
-pub(super) fn random_name(bytes: usize) -> io::Result<String> {
+pub(crate) fn random_name(bytes: usize) -> io::Result<String> {
     let mut random = vec![0; bytes];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
     let mut name = String::with_capacity(2 * bytes);
@@ -20,8 +22,15 @@ pub(super) fn random_name(bytes: usize) -> io::Result<String> {
     Ok(name)
 }
 
+/// The secret in a file, without the newline that editors leave.
+pub(crate) fn read_secret(path: &Path) -> anyhow::Result<String> {
+    let secret = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the secret in {}", path.display()))?;
+    Ok(secret.trim_end_matches(['\n', '\r']).to_owned())
+}
+
 /// Writes a new file that only its owner may read.
-pub(super) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -1,0 +1,91 @@
+//! Who may log in to our server, and what each may do there.
+
+use std::fmt;
+use std::io;
+
+use probeparser::wire::encode_token;
+use serde_json::{Value, json};
+
+use crate::secret::random_name;
+
+/// The hub's user.
+const HUB: &str = "x-tracer";
+
+/// One user of one session. Its `Debug` does not show the password.
+#[derive(Clone)]
+pub(crate) struct Login {
+    /// The user's name.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Login").field(&self.user).finish()
+    }
+}
+
+/// A login and its rights, as the server's configuration has them.
+#[derive(Clone, Debug)]
+pub(super) struct User {
+    pub(super) login: Login,
+    publish: Vec<String>,
+    subscribe: Vec<String>,
+}
+
+impl User {
+    /// The hub reads its session. It may send messages to nobody but itself, which tell it how far
+    /// the server has come.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub(super) fn hub(session: &str) -> io::Result<Self> {
+        let session = encode_token(session);
+        let inbox = format!("{}.>", hub_inbox(&session));
+        Ok(Self {
+            login: login(HUB.to_owned())?,
+            publish: vec![inbox.clone()],
+            subscribe: vec![format!("xtracer.v1.{session}.>"), inbox],
+        })
+    }
+
+    /// An agent writes in the name of its node and reads nothing but its own messages to itself,
+    /// which tell it how far the server has come, and that nobody listens.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub(super) fn agent(session: &str, node: &str) -> io::Result<Self> {
+        let (session, node) = (encode_token(session), encode_token(node));
+        let inbox = format!("_INBOX.x-agent.{session}.{node}.>");
+        Ok(Self {
+            login: login(format!("x-agent.{node}"))?,
+            publish: vec![format!("xtracer.v1.{session}.{node}.>"), inbox.clone()],
+            subscribe: vec![inbox],
+        })
+    }
+
+    /// As the server's configuration has it.
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "user": self.login.user,
+            "password": self.login.password,
+            "permissions": {
+                "publish": { "allow": self.publish },
+                "subscribe": { "allow": self.subscribe },
+            },
+        })
+    }
+}
+
+/// Where the hub's messages to itself go.
+pub(super) fn hub_inbox(session: &str) -> String {
+    format!("_INBOX.x-tracer.{}", encode_token(session))
+}
+
+fn login(user: String) -> io::Result<Login> {
+    Ok(Login {
+        user,
+        password: random_name(32)?,
+    })
+}
