@@ -23,6 +23,10 @@ test: deps ## every test: units, real servers, real programs, the lab's real ker
 lab: deps ## the seven tools on a real kernel in a virtual machine; DEBIAN=13 for another release
 	tests/lab/lab test
 
+.PHONY: image
+image: deps ## the agent's image as an OCI archive, without a container daemon; DEBIAN=13 for another release
+	k8s/image/build
+
 .PHONY: check
 check: deps fmt clippy doc deny forbid ## the gates: format, lints, docs, licences, forbidden words
 

@@ -1,7 +1,8 @@
 # The host's side: which packages the lab needs there, and how the missing ones get in.
+# HOST_PACKAGES names the list of whoever else uses these scripts.
 
 host_packages() {
-  sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$LAB_HOME/host-packages"
+  sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "${HOST_PACKAGES:-$LAB_HOME/host-packages}"
 }
 
 host_missing() {
