@@ -1,10 +1,13 @@
 //! What may be typed after `x-tracer`.
 
+mod cluster;
 mod doctor;
 mod listen;
 mod local;
+mod login;
 mod parse;
 mod shared;
+mod trace;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -14,6 +17,7 @@ pub use listen::ListenArgs;
 pub use local::LocalArgs;
 pub use parse::ParseArgs;
 pub use shared::{Output, ShowArgs};
+pub use trace::TraceArgs;
 
 /// Shows live what every process in a pod, a container or a PID namespace does: connections,
 /// programs executed, block I/O, page cache use.
@@ -35,6 +39,8 @@ Exit status: 0 done, or ended by its user or by --timeout after a good start; 1 
 /// What the hub can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Trace pods of a Kubernetes cluster: deploys an agent on each node, and removes it at the end
+    Trace(Box<TraceArgs>),
     /// Trace on this machine: starts an agent, and a NATS server unless --nats names one
     Local(LocalArgs),
     /// Show what agents elsewhere publish

@@ -75,6 +75,18 @@ impl Failure {
     }
 }
 
+impl From<x_k8s::Error> for Failure {
+    fn from(error: x_k8s::Error) -> Self {
+        let exit = match error.kind() {
+            x_k8s::Kind::Usage => Exit::Usage,
+            x_k8s::Kind::NoTarget => Exit::NoTarget,
+            x_k8s::Kind::Forbidden => Exit::Forbidden,
+            x_k8s::Kind::Failed => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::new(Exit::Failed, error)

@@ -1,8 +1,9 @@
 //! The hub: what the user runs.
 //!
 //! ```text
-//! cli ─▶ local (starts a server and an agent) ┐
-//!    └─▶ listen ──────────────────────────────┴▶ session: receive ─▶ show
+//! cli ─▶ trace (starts server and agents in a cluster) ┐
+//!    └─▶ local (starts server and agent here) ──────────┤
+//!    └─▶ listen ────────────────────────────────────────┴▶ session: receive ─▶ show
 //!    └─▶ parse (recorded tool output)       doctor (what this machine has and lacks)
 //! ```
 //!
@@ -25,5 +26,6 @@ mod server;
 mod session;
 pub mod show;
 mod stop;
+mod trace;
 
 pub use run::run;

@@ -27,7 +27,7 @@ pub(crate) struct Config {
 pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
     let mut connection = Connection::open(config.nats, config.access).await?;
     let subscriber = connection.subscribe(config.session.as_deref()).await?;
-    let signals = Signals::take().context("cannot take over the signals")?;
+    let mut signals = Signals::take().context("cannot take over the signals")?;
     say(format!("listening on {}", connection.address()));
-    session::run(connection, subscriber, None, config.settings, signals).await
+    session::run(connection, subscriber, None, config.settings, &mut signals).await
 }

@@ -15,7 +15,7 @@ use crate::exit::{Exit, Failure};
 use crate::receive::{Access, Address, Connection};
 use crate::secret::{random_name, read_secret, write_secret};
 use crate::server::{self, Login, Reach, Server};
-use crate::session::{self, Own, Settings};
+use crate::session::{self, Agents, Own, Settings};
 use crate::stop::Signals;
 
 /// What `x-tracer local` was asked for.
@@ -50,7 +50,7 @@ pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
         () = signals.next() => return Err(anyhow!("ended while it was starting").into()),
     };
     let (connection, subscriber, own) = prepared;
-    session::run(connection, subscriber, Some(own), settings, signals).await
+    session::run(connection, subscriber, Some(own), settings, &mut signals).await
 }
 
 /// Server, connection, subscription, agent: in this order, so that no record can be too early.
@@ -102,7 +102,15 @@ async fn prepare(
         "tracing {}; the probes are being attached",
         names(&plan.targets)
     ));
-    Ok((connection, subscriber, Own { agent, server }))
+    let own = Own {
+        session: plan.session,
+        agents: Agents::Child {
+            agent,
+            node: plan.node,
+        },
+        server,
+    };
+    Ok((connection, subscriber, own))
 }
 
 /// Writes an agent's login into files of a private folder, by the agent's flags for them.
@@ -134,7 +142,8 @@ fn must_exist(target: &Target) -> Result<(), Failure> {
     Err(Failure::new(Exit::NoTarget, error))
 }
 
-fn host_name() -> anyhow::Result<String> {
+/// This machine's name.
+pub(crate) fn host_name() -> anyhow::Result<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .context("this machine's name is not known")?;
     Ok(name.trim().to_owned())

@@ -9,7 +9,7 @@ use clap::{CommandFactory, Parser};
 use crate::cli::{Cli, Command};
 use crate::console::{print, say};
 use crate::exit::{Exit, Failure};
-use crate::{doctor, listen, local, parse};
+use crate::{doctor, listen, local, parse, trace};
 
 /// Does what the command line says. An error is said on standard error, in a line.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
@@ -30,6 +30,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
+        Some(Command::Trace(args)) => block_on(trace::run(args.config()?)),
         Some(Command::Local(args)) => block_on(local::run(args.config()?)),
         Some(Command::Listen(args)) => block_on(listen::run(args.config()?)),
         Some(Command::Parse(args)) => parse::run(args.config()),

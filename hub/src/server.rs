@@ -57,10 +57,6 @@ pub(crate) enum Reach {
     /// Programs of this machine, on any port.
     Loopback,
     /// Other machines, by TLS.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the commands that deploy agents")
-    )]
     Network {
         /// The address to listen on; an unspecified one means all.
         listen: IpAddr,
@@ -126,10 +122,6 @@ pub(crate) struct Server {
     /// Where the hub finds it.
     pub address: Address,
     /// The port that it listens on.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the commands that deploy agents")
-    )]
     pub port: u16,
     hub: Login,
     agents: Vec<(String, Login)>,

@@ -2,6 +2,8 @@
 
 mod board;
 mod ending;
+mod own;
+mod reach;
 mod summary;
 mod tell;
 
@@ -10,22 +12,21 @@ use std::time::Duration;
 use anyhow::anyhow;
 use async_nats::Subscriber;
 use probeparser::Probe;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::console::say;
 use crate::exit::{Exit, Failure};
-use crate::local::Agent;
 use crate::receive::{Change, Connection, Feed, Start, Take, lock};
-use crate::server::Server;
 use crate::show::{Closed, Format, Writer};
 use crate::stop::{self, Signals};
 use board::Board;
 use ending::Ending;
+pub(crate) use own::{Agents, Own, Turn};
+pub(crate) use reach::Unreachable;
+use reach::{Reach, Step};
 use summary::summary;
 use tell::{tell, tell_held_up};
 
-/// How long the agent may take to detach its probes and say its last words.
-const AGENT_FAREWELL: Duration = Duration::from_secs(20);
 /// How long nothing may arrive, once the agent has ended, before its last words count as lost.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a reader may keep the end waiting without being told of it.
@@ -44,14 +45,6 @@ pub(crate) struct Settings {
     pub strict: bool,
 }
 
-/// What this hub has started itself.
-pub(crate) struct Own {
-    /// The agent.
-    pub agent: Agent,
-    /// The server, unless the user named one.
-    pub server: Option<Server>,
-}
-
 /// Shows what comes until something ends it; gives the exit status.
 ///
 /// # Errors
@@ -61,13 +54,14 @@ pub(crate) async fn run(
     subscriber: Subscriber,
     own: Option<Own>,
     settings: Settings,
-    mut signals: Signals,
+    signals: &mut Signals,
 ) -> Result<Exit, Failure> {
     let mut session = Session::start(connection, subscriber, own, &settings)?;
-    let ending = session.until_end(&mut signals, settings.timeout).await;
+    let ending = session.until_end(signals, settings.timeout).await;
+    let behind = session.own.as_ref().map(Own::behind).unwrap_or_default();
     tokio::select! {
         exit = session.finish(ending, settings.strict) => exit,
-        () = signals.next() => Err(anyhow!("left at once, asked a second time").into()),
+        () = signals.next() => Err(anyhow!("left at once, asked a second time{behind}").into()),
     }
 }
 
@@ -77,6 +71,7 @@ struct Session {
     writer: Writer,
     board: Board,
     own: Option<Own>,
+    reach: Option<Reach>,
     refusals: u32,
     held_up_told: bool,
     missing_told: u64,
@@ -103,16 +98,13 @@ impl Session {
             },
             lines,
         });
-        let probes = if own.is_some() {
-            settings.probes.clone()
-        } else {
-            Vec::new()
-        };
+        let crew = own.as_ref().map(|own| own.crew(&settings.probes));
         Ok(Self {
             connection,
             feed,
             writer,
-            board: Board::new(probes),
+            board: Board::new(crew),
+            reach: own.as_ref().map(Own::reach),
             own,
             refusals: 0,
             held_up_told: false,
@@ -161,10 +153,48 @@ impl Session {
                     Change::Refused(error) => return Ending::Refused(error),
                     Change::Closed => return Ending::ConnectionClosed,
                 },
-                ending = gone(&mut self.own) => return ending,
-                _ = second.tick() => self.tell_missing(),
+                turn = turn(&mut self.own) => {
+                    if let Some(ending) = self.heed(turn) {
+                        return ending;
+                    }
+                }
+                _ = second.tick() => {
+                    self.tell_missing();
+                    if let Some(ending) = self.look_after_agents() {
+                        return ending;
+                    }
+                }
             }
         }
+    }
+
+    fn heed(&mut self, turn: Turn) -> Option<Ending> {
+        match turn {
+            Turn::Up(node) => {
+                self.reach.as_mut()?.runs(node, Instant::now());
+                None
+            }
+            Turn::Down { node, failure } => {
+                self.reach.as_mut()?.gone(&node);
+                if self.board.is_last(&node) {
+                    return Some(Ending::AgentGone(failure));
+                }
+                say(format!("{:#}", failure.error));
+                self.board.lose(&node);
+                self.board.is_over().then_some(Ending::ProbesOver)
+            }
+            Turn::ServerGone(words) => Some(Ending::ServerGone(words)),
+        }
+    }
+
+    fn look_after_agents(&mut self) -> Option<Ending> {
+        for step in self.reach.as_mut()?.look(&self.board, Instant::now()) {
+            match step {
+                Step::Say(line) => say(line),
+                Step::GiveUp(unreachable) => return Some(Ending::Unreachable(unreachable)),
+            }
+        }
+        None
     }
 
     fn tell_missing(&mut self) {
@@ -211,49 +241,49 @@ impl Session {
             .connection
             .received()
             .saturating_sub(lock(&tally).polled);
-        if let Some(server) = own.and_then(|own| own.server) {
-            server.stop().await;
-        }
+        let ended = match own {
+            Some(own) => own.end().await,
+            None => Ok(()),
+        };
+        // Whoever has seen enough wants no account either.
         if matches!(ending, Ending::ReaderGone) {
-            // Whoever has seen enough wants no account either.
-            return Ok(Exit::Done);
+            return farewell.and(ended).map(|()| Exit::Done);
         }
         let summary = summary(&self.board, &lock(&tally), overrun);
         if !self.board.is_silent() {
             summary.lines.iter().for_each(say);
         }
-        farewell?;
+        farewell.and(ended)?;
         match ending.verdict(&self.board)? {
             Exit::Done if strict && summary.lost => Ok(Exit::Loss),
             exit => Ok(exit),
         }
     }
 
-    /// Ends the agent, if it is ours, and waits for its last words.
+    /// Ends our agents, if there are any, and waits for their last words.
     async fn farewell(&mut self, ending: &Ending) -> Result<(), Failure> {
         let Some(own) = &mut self.own else {
             return Ok(());
         };
-        let agent = &mut own.agent;
-        if !matches!(ending, Ending::AgentGone(_)) {
-            agent.terminate();
-            let deadline = Instant::now() + AGENT_FAREWELL;
+        let ended = if matches!(ending, Ending::AgentGone(_)) {
+            Ok(())
+        } else {
+            let end = own.end_agents();
+            tokio::pin!(end);
             loop {
                 tokio::select! {
-                    _ = agent.exited() => break,
+                    ended = &mut end => break ended,
                     Some(news) = self.feed.news() => tell(news, &mut self.board, &mut self.refusals),
-                    () = sleep_until(deadline) => {
-                        return Err(anyhow!(
-                            "x-agent did not end within {AGENT_FAREWELL:?} of being asked and was killed"
-                        )
-                        .into());
-                    }
                 }
             }
+        };
+        if matches!(own.agents, Agents::Pods(_)) {
+            // Of one that was never heard no last word will come either.
+            self.board.lose_the_unheard();
         }
         // It comes after every record; as long as those arrive, it is still under way.
         let mut before = None;
-        while !self.board.has_last_word() {
+        while ended.is_ok() && !self.board.has_last_word() {
             match timeout(LAST_WORDS, self.feed.news()).await {
                 Ok(Some(news)) => tell(news, &mut self.board, &mut self.refusals),
                 Ok(None) => break,
@@ -268,24 +298,15 @@ impl Session {
                 }
             }
         }
-        agent.last_words().await;
-        Ok(())
+        own.last_words().await;
+        ended
     }
 }
 
-/// Waits until something that we have started is gone.
-async fn gone(own: &mut Option<Own>) -> Ending {
-    let Some(Own { agent, server }) = own else {
-        return std::future::pending().await;
-    };
-    let server_gone = async {
-        match server {
-            Some(server) => server.gone().await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        status = agent.exited() => Ending::AgentGone(status),
-        words = server_gone => Ending::ServerGone(words),
+/// The next thing that happens to what we have started.
+async fn turn(own: &mut Option<Own>) -> Turn {
+    match own {
+        Some(own) => own.turn().await,
+        None => std::future::pending().await,
     }
 }

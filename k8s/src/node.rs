@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::Node;
 use kube::api::Api;
+use tokio::net::UdpSocket;
 
 use crate::image::{self, NoImage, Release};
 use crate::text::visible;
@@ -162,6 +163,31 @@ pub async fn hub_address(cluster: &Cluster, kind: bool, hostname: &str) -> Resul
     node.address()
         .map(str::to_owned)
         .ok_or_else(|| NodeError::NoAddress { node: name }.into())
+}
+
+/// This machine's address on the way to the API server, as text; `None` if it is that server itself. Where
+/// the machine is no node, that is as good a guess at the hub's address as there is.
+pub async fn own_address(cluster: &Cluster) -> Option<String> {
+    let url = cluster.server();
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| {
+        !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let server = if has_port {
+        authority.to_owned()
+    } else {
+        format!("{authority}:443")
+    };
+    for any in ["0.0.0.0:0", "[::]:0"] {
+        let socket = UdpSocket::bind(any).await.ok()?;
+        // Nothing is sent: it only asks the system for the way.
+        if socket.connect(&server).await.is_ok() {
+            let own = socket.local_addr().ok()?.ip();
+            return (!own.is_loopback()).then(|| own.to_string());
+        }
+    }
+    None
 }
 
 async fn get(cluster: &Cluster, name: &str) -> Result<Option<NodeFacts>, Error> {

@@ -1,5 +1,6 @@
 //! From objects to a running agent, or to the reason why not.
 
+mod ended;
 mod explain;
 mod milestone;
 mod progress;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+pub use ended::{Ended, ended};
 pub use explain::RolloutError;
 pub use milestone::{Milestone, Running};
 

@@ -15,7 +15,7 @@ pub use leftovers::{Leftover, LeftoverState, leftovers};
 
 use crate::client::{Seen, Watching};
 use crate::error::{ApiError, Cause, Kind};
-use crate::manifest::{Session, service_name};
+use crate::manifest::{AGENT, APP, Session, service_name};
 use crate::text::{list, visible};
 use crate::{Cluster, Error};
 
@@ -69,6 +69,30 @@ pub async fn tear_down(
     session: &Session,
     deadline: Duration,
 ) -> Result<Vec<String>, Error> {
+    remove(cluster, namespace, session, session.selector(), deadline).await
+}
+
+/// The same for the agents alone: their last words still need the session's NATS server.
+///
+/// # Errors
+/// [`TeardownError`] naming what stays.
+pub async fn end_agents(
+    cluster: &Cluster,
+    namespace: &str,
+    session: &Session,
+    deadline: Duration,
+) -> Result<Vec<String>, Error> {
+    let agents = format!("{},{APP}={AGENT}", session.selector());
+    remove(cluster, namespace, session, agents, deadline).await
+}
+
+async fn remove(
+    cluster: &Cluster,
+    namespace: &str,
+    session: &Session,
+    selector: String,
+    deadline: Duration,
+) -> Result<Vec<String>, Error> {
     let mut removal = Removal {
         cluster,
         namespace,
@@ -78,7 +102,7 @@ pub async fn tear_down(
         refused: false,
     };
     // Late or not, what is left says it.
-    tokio::time::timeout(deadline, removal.run(session))
+    tokio::time::timeout(deadline, removal.run(selector))
         .await
         .ok();
     let left = removal.left();
@@ -122,10 +146,10 @@ struct Removal<'a> {
 }
 
 impl Removal<'_> {
-    async fn run(&mut self, session: &Session) {
+    async fn run(&mut self, selector: String) {
         let api: Api<Pod> = Api::namespaced(self.cluster.client(), self.namespace);
         let doing = format!("watch the pods of the namespace {}", self.namespace);
-        let mut pods = Watching::new(self.cluster, api, doing).labels(Some(session.selector()));
+        let mut pods = Watching::new(self.cluster, api, doing).labels(Some(selector));
         while !self.is_settled() {
             let again = self.trouble.values().any(|trouble| !trouble.lasting);
             tokio::select! {

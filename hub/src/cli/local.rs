@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::anyhow;
 use clap::{Args, value_parser};
-use probeparser::Probe;
 
 use super::shared::{ProbeList, ShowArgs, probes};
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::local::{Config, Target, TargetError};
 use crate::receive::Address;
 
@@ -59,12 +57,7 @@ fn container(id: &str) -> Result<String, TargetError> {
 impl LocalArgs {
     /// What it means.
     pub(crate) fn config(self) -> Result<Config, Failure> {
-        if self.probes.0.contains(&Probe::Cachestat) {
-            let error = anyhow!(
-                "cachestat reports the whole node and names no process, so it can't be limited to a target: use cachetop"
-            );
-            return Err(Failure::new(Exit::Usage, error));
-        }
+        let probes = self.probes.of_target()?;
         let mut targets: Vec<_> = self.targets.pid.into_iter().map(Target::Pid).collect();
         targets.extend(self.targets.container.into_iter().map(Target::Container));
         targets.extend(self.targets.pidns.into_iter().map(Target::PidNs));
@@ -73,7 +66,7 @@ impl LocalArgs {
             tools_dirs: self.tools_dir,
             nats: self.nats,
             token_file: self.token_file,
-            settings: self.show.settings(self.probes.0),
+            settings: self.show.settings(probes),
         })
     }
 }

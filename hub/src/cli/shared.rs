@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use probeparser::Probe;
 
+use crate::exit::{Exit, Failure};
 use crate::session::Settings;
 use crate::show::Format;
 
@@ -32,20 +34,34 @@ pub struct ShowArgs {
     /// Form of the lines
     #[arg(short, long, value_enum, default_value_t = Output::Classic, value_name = "FORM")]
     pub output: Output,
+    #[command(flatten)]
+    end: EndArgs,
+}
+
+/// When it ends, and what a loss means.
+#[derive(Args, Debug)]
+pub(super) struct EndArgs {
     /// End after this long: 30 or 30s, 5m, 1h, 500ms
     #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub timeout: Option<Duration>,
+    timeout: Option<Duration>,
     /// Exit with status 6 if anything was lost
     #[arg(long)]
-    pub strict: bool,
+    strict: bool,
 }
 
 impl ShowArgs {
     /// The session's settings.
     pub(super) fn settings(&self, probes: Vec<Probe>) -> Settings {
+        self.end.settings(probes, self.output.into())
+    }
+}
+
+impl EndArgs {
+    /// The session's settings.
+    pub(super) fn settings(&self, probes: Vec<Probe>, format: Format) -> Settings {
         Settings {
             probes,
-            format: self.output.into(),
+            format,
             timeout: self.timeout,
             strict: self.strict,
         }
@@ -88,8 +104,24 @@ pub(super) fn probes(list: &str) -> Result<ProbeList, String> {
     ))
 }
 
+impl ProbeList {
+    /// The probes, if each of them can be limited to a target.
+    ///
+    /// # Errors
+    /// For cachestat.
+    pub(super) fn of_target(self) -> Result<Vec<Probe>, Failure> {
+        if self.0.contains(&Probe::Cachestat) {
+            let error = anyhow!(
+                "cachestat reports the whole node and names no process, so it can't be limited to a target: use cachetop"
+            );
+            return Err(Failure::new(Exit::Usage, error));
+        }
+        Ok(self.0)
+    }
+}
+
 /// Reads a time: a number of seconds, or one with a unit.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "expected a time above zero, as in 30, 30s, 5m, 1h or 500ms".to_owned();
     let digits = text
         .find(|c: char| !c.is_ascii_digit())

@@ -41,34 +41,95 @@ impl Standing {
     }
 }
 
+/// The agents that this hub has started.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Crew {
+    /// Their session.
+    pub session: String,
+    /// The probes that each of them runs.
+    pub probes: Vec<Probe>,
+    /// Their nodes.
+    pub nodes: BTreeSet<String>,
+}
+
 /// All probes that were heard of.
 #[derive(Debug)]
 pub(super) struct Board {
-    /// The probes of the agent that this hub has started; empty when it has started none.
-    own: Vec<Probe>,
+    /// Only with agents of our own it is known how many probes there must be.
+    crew: Option<Crew>,
     standings: BTreeMap<Stream, Standing>,
-    /// Agents that have said their last word: by session and node.
+    /// Agents that have said something: by session and node.
+    heard: BTreeSet<(String, String)>,
+    /// Agents that have said their last word.
     closed: BTreeSet<(String, String)>,
+    /// Nodes whose agent did not come up, or ended by itself.
+    lost: BTreeSet<String>,
     announced: bool,
 }
 
 impl Board {
-    /// Nothing heard yet. `own` are the probes of an agent of our own: only then it is known how
-    /// many there must be, and only then node names can be left out.
+    /// Nothing heard yet, from agents of our own or, without a crew, from anybody.
     #[must_use]
-    pub(super) fn new(own: Vec<Probe>) -> Self {
+    pub(super) fn new(crew: Option<Crew>) -> Self {
         Self {
-            own,
+            crew,
             standings: BTreeMap::new(),
+            heard: BTreeSet::new(),
             closed: BTreeSet::new(),
+            lost: BTreeSet::new(),
             announced: false,
         }
     }
 
-    /// The probes of our own agent.
+    /// Our agents, if we have started any.
     #[must_use]
-    pub(super) fn own(&self) -> &[Probe] {
-        &self.own
+    pub(super) fn crew(&self) -> Option<&Crew> {
+        self.crew.as_ref()
+    }
+
+    /// Nothing more is expected of this node.
+    pub(super) fn lose(&mut self, node: &str) {
+        self.lost.insert(node.to_owned());
+    }
+
+    /// Nothing more is expected of agents that never said anything.
+    pub(super) fn lose_the_unheard(&mut self) {
+        let nodes = self.crew.iter().flat_map(|crew| &crew.nodes);
+        let unheard: Vec<_> = nodes
+            .filter(|node| !self.has_heard(node))
+            .cloned()
+            .collect();
+        self.lost.extend(unheard);
+    }
+
+    /// Whether it is the last agent of which anything is expected.
+    #[must_use]
+    pub(super) fn is_last(&self, node: &str) -> bool {
+        let nodes = self.crew.iter().flat_map(|crew| &crew.nodes);
+        !nodes
+            .filter(|other| *other != node)
+            .any(|other| !self.lost.contains(other))
+    }
+
+    /// Whether an agent of ours has said anything.
+    #[must_use]
+    pub(super) fn has_heard(&self, node: &str) -> bool {
+        self.crew
+            .as_ref()
+            .is_some_and(|crew| self.heard.contains(&crew.agent(node)))
+    }
+
+    /// A probe as it is called in messages: with its node, unless there can be but one.
+    #[must_use]
+    pub(super) fn name(&self, stream: &Stream) -> String {
+        format!("{}{}", self.place(&stream.node), stream.probe)
+    }
+
+    fn place(&self, node: &str) -> String {
+        match &self.crew {
+            Some(crew) if crew.nodes.len() == 1 => String::new(),
+            _ => format!("{node}: "),
+        }
     }
 
     /// Every probe that was heard of.
@@ -81,6 +142,9 @@ impl Board {
     pub(super) fn enter(&mut self, status: &Status) -> Vec<String> {
         let mut lines = self.lines(status);
         let agent = (status.session.clone(), status.node.clone());
+        if self.heard.len() < MAX_ENTRIES {
+            self.heard.insert(agent.clone());
+        }
         if status.probe.is_none() {
             if status.state == State::Starting {
                 self.closed.remove(&agent);
@@ -111,22 +175,23 @@ impl Board {
                 standing.ledger = status.ledger.or(standing.ledger);
             }
         }
-        if !self.announced && !self.own.is_empty() && self.all(Standing::is_settled) {
+        if !self.announced && self.all(Standing::is_settled) {
             self.announced = true;
             let worked = self
                 .standings
                 .values()
                 .filter(|standing| standing.worked)
                 .count();
-            lines.push(format!("probes attached {worked}/{}", self.own.len()));
+            let all = self.crew.as_ref().map_or(0, Crew::size);
+            lines.push(format!("probes attached {worked}/{all}"));
         }
         lines
     }
 
-    /// Whether our agent never said anything: it did not come that far, and has told why itself.
+    /// Whether our agents never said anything: they did not come that far, and it was said why.
     #[must_use]
     pub(crate) fn is_silent(&self) -> bool {
-        !self.own.is_empty() && self.standings.is_empty()
+        self.crew.is_some() && self.standings.is_empty()
     }
 
     /// Whether the agent of these probes has said its last word, so that its ledgers are final.
@@ -136,10 +201,13 @@ impl Board {
         self.closed.contains(&agent)
     }
 
-    /// Whether our agent has said its last word.
+    /// Whether all of our agents have said their last word, of whom any is expected.
     #[must_use]
     pub(crate) fn has_last_word(&self) -> bool {
-        !self.closed.is_empty()
+        self.crew.as_ref().is_none_or(|crew| {
+            let mut expected = crew.nodes.iter().filter(|node| !self.lost.contains(*node));
+            expected.all(|node| self.closed.contains(&crew.agent(node)))
+        })
     }
 
     /// Whether one of our probes has ever worked.
@@ -160,26 +228,32 @@ impl Board {
         self.all(|standing| standing.state == State::GivenUp)
     }
 
+    /// Whether something holds for every probe of ours from which anything is expected.
     fn all(&self, holds: impl Fn(&Standing) -> bool) -> bool {
-        !self.own.is_empty()
-            && self.own.iter().all(|probe| {
-                let standing = self
-                    .standings
-                    .iter()
-                    .find(|(stream, _)| stream.probe == *probe);
-                standing.is_some_and(|(_, standing)| holds(standing))
+        let Some(crew) = &self.crew else {
+            return false;
+        };
+        let mut expected = crew
+            .nodes
+            .iter()
+            .filter(|node| !self.lost.contains(*node))
+            .peekable();
+        expected.peek().is_some()
+            && expected.all(|node| {
+                crew.probes.iter().all(|&probe| {
+                    let standing = self.standings.get(&crew.stream(node, probe));
+                    standing.is_some_and(&holds)
+                })
             })
     }
 
     fn lines(&self, status: &Status) -> Vec<String> {
-        let who = match (self.own.is_empty(), status.probe) {
-            (false, Some(probe)) => format!("{probe}: "),
-            (false, None) => String::new(),
-            (true, Some(probe)) => format!("{}: {probe}: ", status.node),
-            (true, None) => format!("{}: ", status.node),
-        };
+        let mut who = self.place(&status.node);
+        if let Some(probe) = status.probe {
+            who = format!("{who}{probe}: ");
+        }
         let mut lines = Vec::new();
-        let ours = !self.own.is_empty();
+        let ours = self.crew.is_some();
         if !(ours && status.probe.is_none() && status.state == State::Starting) {
             lines.extend(headline(status).map(|line| format!("{who}{line}")));
         }
@@ -189,6 +263,28 @@ impl Board {
         let remedy = status.remedy.iter();
         lines.extend(remedy.map(|remedy| format!("{who}what to do: {remedy}")));
         lines
+    }
+}
+
+impl Crew {
+    /// An agent of ours, as the board knows it.
+    fn agent(&self, node: &str) -> (String, String) {
+        (self.session.clone(), node.to_owned())
+    }
+
+    /// The numbering of one of our probes.
+    #[must_use]
+    pub(super) fn stream(&self, node: &str, probe: Probe) -> Stream {
+        Stream {
+            session: self.session.clone(),
+            node: node.to_owned(),
+            probe,
+        }
+    }
+
+    /// How many probes there must be.
+    fn size(&self) -> usize {
+        self.nodes.len() * self.probes.len()
     }
 }
 
@@ -237,6 +333,15 @@ fn seconds(milliseconds: u64) -> String {
 mod tests {
     use super::*;
 
+    /// One agent of our own, on the node `n`.
+    fn own(probes: &[Probe]) -> Board {
+        Board::new(Some(Crew {
+            session: "s".into(),
+            probes: probes.to_vec(),
+            nodes: ["n".into()].into(),
+        }))
+    }
+
     fn status(probe: Option<Probe>, state: State) -> Status {
         Status {
             v: 1,
@@ -256,7 +361,7 @@ mod tests {
 
     #[test]
     fn attaching_is_told_and_summed_up_once() {
-        let mut board = Board::new(vec![Probe::Tcptracer, Probe::Biosnoop]);
+        let mut board = own(&[Probe::Tcptracer, Probe::Biosnoop]);
         let mut attached = status(Some(Probe::Tcptracer), State::Attached);
         attached.took_ms = Some(31_249);
         assert_eq!(board.enter(&attached), ["tcptracer: attached after 31.2 s"]);
@@ -286,7 +391,7 @@ mod tests {
 
     #[test]
     fn all_given_up_is_blind() {
-        let mut board = Board::new(vec![Probe::Tcplife]);
+        let mut board = own(&[Probe::Tcplife]);
         assert!(!board.is_over());
         assert_eq!(
             board.enter(&status(Some(Probe::Tcplife), State::GivenUp)),
@@ -297,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_note_or_a_report_changes_no_state_and_keeps_the_ledger() {
-        let mut board = Board::new(vec![Probe::Tcplife]);
+        let mut board = own(&[Probe::Tcplife]);
         let mut report = status(Some(Probe::Tcplife), State::Finished);
         report.ledger = Some(Ledger {
             printed: 3,
@@ -321,7 +426,7 @@ mod tests {
 
     #[test]
     fn who_only_listens_is_told_the_node() {
-        let mut board = Board::new(vec![]);
+        let mut board = Board::new(None);
         let mut note = status(None, State::Note);
         note.message = "the table could not be loaded".into();
         assert_eq!(board.enter(&note), ["n: the table could not be loaded"]);
@@ -330,5 +435,31 @@ mod tests {
             ["n: tcplife: attached"]
         );
         assert!(!board.is_over());
+    }
+
+    #[test]
+    fn of_several_agents_each_must_come_to_its_end() {
+        let mut board = Board::new(Some(Crew {
+            session: "s".into(),
+            probes: vec![Probe::Tcplife],
+            nodes: ["n".into(), "other".into()].into(),
+        }));
+        assert_eq!(
+            board.enter(&status(Some(Probe::Tcplife), State::Attached)),
+            ["n: tcplife: attached"]
+        );
+        let mut other = status(Some(Probe::Tcplife), State::Attached);
+        other.node = "other".into();
+        assert_eq!(
+            board.enter(&other),
+            ["other: tcplife: attached", "probes attached 2/2"]
+        );
+        board.enter(&status(Some(Probe::Tcplife), State::Stopped));
+        board.enter(&status(None, State::Stopped));
+        assert!(!board.is_over() && !board.has_last_word());
+        board.lose("other");
+        assert!(board.is_over() && board.has_last_word());
+        board.lose("n");
+        assert!(!board.is_over(), "nobody is left to be over");
     }
 }

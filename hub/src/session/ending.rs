@@ -1,11 +1,11 @@
 //! Why a session ended, and what that is worth.
 
 use std::io;
-use std::process::ExitStatus;
 
 use anyhow::anyhow;
 
 use super::board::Board;
+use super::reach::Unreachable;
 use crate::exit::{Exit, Failure};
 use crate::receive::NatsError;
 
@@ -22,8 +22,10 @@ pub(super) enum Ending {
     WriterFailed(io::Error),
     /// Nothing more will come from any probe of our agent.
     ProbesOver,
-    /// Our agent has ended.
-    AgentGone(ExitStatus),
+    /// The last of our agents has ended, or none has come up. A status of `Done` is its own.
+    AgentGone(Failure),
+    /// Our agents can't reach the server.
+    Unreachable(Unreachable),
     /// Our server has ended, with these last words.
     ServerGone(String),
     /// The server does not let us subscribe.
@@ -44,7 +46,7 @@ impl Ending {
         }
         match self {
             Self::ReaderGone | Self::ProbesOver => Ok(Exit::Done),
-            Self::Asked | Self::TimeOver if board.own().is_empty() || board.has_worked() => {
+            Self::Asked | Self::TimeOver if board.crew().is_none() || board.has_worked() => {
                 Ok(Exit::Done)
             }
             Self::Asked => Err(anyhow!("ended before any probe had attached").into()),
@@ -52,17 +54,15 @@ impl Ending {
                 "no probe had attached when the time was over: give a longer --timeout"
             )
             .into()),
-            Self::AgentGone(status) if status.success() && board.is_over() => Ok(Exit::Done),
-            Self::AgentGone(status) => {
-                let exit = match Exit::of_agent(status.code()) {
+            Self::AgentGone(end) if end.exit == Exit::Done && board.is_over() => Ok(Exit::Done),
+            Self::AgentGone(end) => {
+                let exit = match end.exit {
                     Exit::Done => Exit::Failed,
                     exit => exit,
                 };
-                Err(Failure::new(
-                    exit,
-                    anyhow!("x-agent ended by itself: {status}"),
-                ))
+                Err(Failure::new(exit, end.error))
             }
+            Self::Unreachable(error) => Err(Failure::new(Exit::Failed, error)),
             Self::WriterFailed(error) => Err(anyhow!("standard output: {error}").into()),
             Self::ServerGone(words) => Err(anyhow!("nats-server ended by itself: {words}").into()),
             Self::Refused(error) => Err(error.into()),

@@ -31,10 +31,7 @@ pub(super) fn summary(board: &Board, tally: &Tally, overrun: u64) -> Summary {
         .chain(tally.streams.keys())
         .collect();
     for stream in streams {
-        let name = match tally.start() {
-            Start::AtOne => stream.probe.to_string(),
-            Start::Anywhere => format!("{}: {}", stream.node, stream.probe),
-        };
+        let name = board.name(stream);
         let probe = Account {
             standing: board.standings().get(stream),
             closed: board.is_closed(stream),
@@ -52,13 +49,16 @@ pub(super) fn summary(board: &Board, tally: &Tally, overrun: u64) -> Summary {
         let withheld = probe.ledger().unwrap_or_default().unattributed;
         unattributed = unattributed.saturating_add(withheld);
     }
-    let silent = board.own().iter().filter(|probe| {
-        board
-            .standings()
-            .keys()
-            .all(|stream| stream.probe != **probe)
-    });
-    losses.extend(silent.map(|probe| format!("{probe}: the agent said nothing of it")));
+    if let Some(crew) = board.crew() {
+        let streams = crew
+            .nodes
+            .iter()
+            .flat_map(|node| crew.probes.iter().map(|&probe| crew.stream(node, probe)));
+        let silent = streams.filter(|stream| !board.standings().contains_key(stream));
+        losses.extend(
+            silent.map(|stream| format!("{}: the agent said nothing of it", board.name(&stream))),
+        );
+    }
     if tally.refused > 0 {
         losses.push(format!(
             "{} messages refused, since they were not what they claimed",
@@ -208,10 +208,19 @@ mod tests {
     use probeparser::wire::{By, Envelope};
     use probeparser::{Clock, Probe, Record};
 
+    use super::super::board::Crew;
     use super::*;
 
+    fn own() -> Board {
+        Board::new(Some(Crew {
+            session: "s".into(),
+            probes: vec![Probe::Execsnoop],
+            nodes: ["n".into()].into(),
+        }))
+    }
+
     fn board(state: State, ledger: Ledger) -> Board {
-        let mut board = Board::new(vec![Probe::Execsnoop]);
+        let mut board = own();
         let mut status = Status {
             v: 1,
             session: "s".into(),
@@ -346,7 +355,7 @@ mod tests {
 
     #[test]
     fn who_joined_late_claims_no_more_than_it_saw() {
-        let board = Board::new(vec![]);
+        let board = Board::new(None);
         let all = summary(&board, &tally(Start::Anywhere, &[100, 101]), 0);
         assert_eq!(all.lines[0], "n: execsnoop: shown 2; missing 0");
         assert_eq!(
@@ -359,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_probe_that_saw_nothing_for_a_while_is_a_loss() {
-        let mut board = Board::new(vec![Probe::Execsnoop]);
+        let mut board = own();
         let mut status = Status {
             v: 1,
             session: "s".into(),

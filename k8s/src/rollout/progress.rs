@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{ContainerState, Event, Pod, PodStatus};
 use kube::ResourceExt;
 use tokio::time::Instant;
 
-use super::{Milestone, RolloutError, Running};
+use super::{Ended, Milestone, RolloutError, Running};
 use crate::text::visible;
 
 /// How long the scheduler may find no place before that is the answer. The pod is pinned to a node that
@@ -259,22 +259,19 @@ impl Progress {
                     });
                 }
             }
-            // A pod that is never started again has ended with its container, whatever its phase still says.
-            if let Some(ended) = &state.terminated {
-                let reason = visible(ended.reason.as_deref().unwrap_or("terminated"));
-                let how = format!("{reason}, exit status {}", ended.exit_code);
-                let said = ended
-                    .message
-                    .as_deref()
-                    .map(|said| format!(", saying: {}", visible(said)))
-                    .unwrap_or_default();
-                return Some(RolloutError::Ended {
-                    pod: name,
-                    how,
-                    said,
-                    events,
-                });
-            }
+        }
+        // A pod that is never started again has ended with its container, whatever its phase still says.
+        if let Some(ended) = Ended::of(status) {
+            let said = match ended.said.as_str() {
+                "" => String::new(),
+                said => format!(", saying: {said}"),
+            };
+            return Some(RolloutError::Ended {
+                pod: name,
+                how: ended.how,
+                said,
+                events,
+            });
         }
         let phase = status.phase.as_deref().unwrap_or_default();
         matches!(phase, "Failed" | "Succeeded").then(|| RolloutError::Ended {
@@ -295,7 +292,7 @@ impl Progress {
     }
 }
 
-fn states(status: &PodStatus) -> impl Iterator<Item = &ContainerState> {
+pub(super) fn states(status: &PodStatus) -> impl Iterator<Item = &ContainerState> {
     status
         .container_statuses
         .iter()

@@ -1,0 +1,239 @@
+//! `x-tracer trace`: pods of a cluster.
+//!
+//! ```text
+//! aim (which containers, on which nodes) ─▶ place (where NATS is) ─▶ fleet (agents come up) ─▶ session
+//! ```
+
+mod aim;
+mod fleet;
+mod place;
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use x_k8s::Cluster;
+use x_k8s::client::{Environment, Options};
+use x_k8s::manifest::{AgentSpec, PullPolicy, Resources, Rights};
+
+pub(crate) use aim::Aim;
+use aim::Node;
+pub(crate) use fleet::Fleet;
+use fleet::{Base, left_behind};
+pub(crate) use place::Nats;
+use place::{Place, Route, Way};
+
+use crate::console::say;
+use crate::exit::{Exit, Failure};
+use crate::local;
+use crate::receive::Access;
+use crate::session::{self, Agents, Own, Settings, Unreachable};
+use crate::stop::Signals;
+
+/// What `x-tracer trace` was asked for.
+pub(crate) struct Config {
+    /// Which cluster.
+    pub cluster: Options,
+    /// Which containers.
+    pub aim: Aim,
+    /// What the agents' pods look like.
+    pub pod: PodConfig,
+    /// Where records go.
+    pub nats: Nats,
+    /// How to log in there, if it is the user's own server.
+    pub access: Access,
+    /// This machine's address, as agents see it.
+    pub hub_address: Option<String>,
+    /// The cluster is one of kind.
+    pub kind: bool,
+    /// Print the objects, make none.
+    pub dry_run: bool,
+    /// How to show it.
+    pub settings: Settings,
+}
+
+/// What the agents' pods look like.
+pub(crate) struct PodConfig {
+    /// The namespace that they are made in.
+    pub namespace: String,
+    /// The image, with or without a tag.
+    pub image: String,
+    /// When to pull it.
+    pub pull_policy: PullPolicy,
+    /// Secrets to pull it with.
+    pub pull_secrets: Vec<String>,
+    /// What they may do.
+    pub rights: Rights,
+    /// Whether their clock is the node's.
+    pub localtime: bool,
+    /// Whether the original's Service is made.
+    pub service: bool,
+    /// How long one may take to come up.
+    pub start_timeout: Duration,
+}
+
+/// Traces until something ends it, and leaves nothing behind. To be polled on the main thread: it
+/// may start a server as a child, which lives no longer than the thread that started it.
+///
+/// # Errors
+/// When there is nothing to trace, the cluster refuses, or the session breaks.
+pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
+    let mut signals = Signals::take().context("cannot take over the signals")?;
+    let cluster = Cluster::open(&config.cluster, &Environment::of_process())?;
+    let found = tokio::select! {
+        found = aim::find(&cluster, &config) => found?,
+        () = signals.next() => return Err(anyhow!("ended while it was starting").into()),
+    };
+    if config.dry_run {
+        return print(&cluster, &config, &found).await;
+    }
+    let first = round(&cluster, &config, &found, config.nats.way(), &mut signals);
+    match Box::pin(first).await {
+        Err(failure) if config.nats.is_auto() && failure.error.is::<Unreachable>() => {
+            say(format!("{:#}; trying in the cluster", failure.error));
+            let second = round(&cluster, &config, &found, Way::InCluster, &mut signals);
+            Box::pin(second).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// One session, from its server to its end.
+async fn round(
+    cluster: &Cluster,
+    config: &Config,
+    nodes: &[Node],
+    way: Way<'_>,
+    signals: &mut Signals,
+) -> Result<Exit, Failure> {
+    let base = Base::new(cluster, config);
+    let place = match open(&base, config, nodes, way, signals).await {
+        Ok(place) => place,
+        Err(failure) => {
+            sweep(&base, signals).await?;
+            return Err(failure);
+        }
+    };
+    let mut bundles = Vec::new();
+    for node in nodes {
+        let spec = agent_spec(config, &base, node, &place.route);
+        let bundle = x_k8s::manifest::agent(&spec).map_err(x_k8s::Error::from)?;
+        bundles.push((node.name.clone(), bundle));
+    }
+    for node in nodes {
+        say(format!(
+            "tracing {} on the node {}",
+            node.words(),
+            node.name
+        ));
+    }
+    let own = Own {
+        session: base.session.to_string(),
+        server: place.server,
+        agents: Agents::Pods(Fleet::launch(base, bundles, place.link)),
+    };
+    let settings = config.settings.clone();
+    session::run(
+        place.connection,
+        place.subscriber,
+        Some(own),
+        settings,
+        signals,
+    )
+    .await
+}
+
+/// Opens the way to NATS. When a signal comes, what is being made is finished, so that it is known
+/// and can be removed; at a second one it is left.
+async fn open(
+    base: &Base,
+    config: &Config,
+    nodes: &[Node],
+    way: Way<'_>,
+    signals: &mut Signals,
+) -> Result<Place, Failure> {
+    let opening = Place::open(base, config, nodes, way);
+    tokio::pin!(opening);
+    tokio::select! {
+        place = &mut opening => return place,
+        () = signals.next() => base.stop.cancel(),
+    }
+    tokio::select! {
+        place = opening => place.and_then(|_| Err(anyhow!("ended while it was starting").into())),
+        () = signals.next() => {
+            let behind = left_behind(&base.namespace, &base.session);
+            Err(anyhow!("left at once, asked a second time; {behind}").into())
+        }
+    }
+}
+
+/// Removes what a session has made that did not begin.
+async fn sweep(base: &Base, signals: &mut Signals) -> Result<(), Failure> {
+    tokio::select! {
+        swept = base.sweep() => swept,
+        () = signals.next() => {
+            let behind = left_behind(&base.namespace, &base.session);
+            Err(anyhow!("left at once, asked a second time; {behind}").into())
+        }
+    }
+}
+
+fn agent_spec(config: &Config, base: &Base, node: &Node, route: &Route) -> AgentSpec {
+    let PodConfig {
+        pull_policy,
+        rights,
+        localtime,
+        service,
+        ..
+    } = config.pod;
+    let probes = &config.settings.probes;
+    AgentSpec {
+        session: base.session.clone(),
+        namespace: base.namespace.clone(),
+        node: node.name.clone(),
+        hostname_label: node.hostname_label.clone(),
+        image: node.image.clone(),
+        pull_policy,
+        pull_secrets: config.pod.pull_secrets.clone(),
+        targets: node.targets.clone(),
+        probes: probes.iter().map(|probe| probe.name().to_owned()).collect(),
+        nats_url: route.url.clone(),
+        nats_secrets: route.secrets(&node.name),
+        hub_address: route.hub_address.clone(),
+        rights,
+        resources: Resources::default(),
+        deadline_seconds: None,
+        service,
+        localtime,
+        made_by: Some(made_by()),
+    }
+}
+
+/// Who asks for it, for whoever finds it.
+fn made_by() -> String {
+    let user = ["USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok())
+        .unwrap_or_else(|| format!("uid {}", nix::unistd::getuid()));
+    let host = local::host_name().unwrap_or_else(|_| "?".to_owned());
+    format!("{user}@{host}")
+}
+
+/// `--dry-run=client`: what would be made, as YAML.
+async fn print(cluster: &Cluster, config: &Config, nodes: &[Node]) -> Result<Exit, Failure> {
+    let base = Base::new(cluster, config);
+    let (server, route) = place::planned(&base, config, nodes).await?;
+    let mut documents = Vec::new();
+    if let Some(bundle) = server {
+        documents.push(bundle.yaml().map_err(x_k8s::Error::from)?);
+    }
+    for node in nodes {
+        let bundle = x_k8s::manifest::agent(&agent_spec(config, &base, node, &route));
+        let yaml = bundle.and_then(|bundle| bundle.yaml());
+        documents.push(yaml.map_err(x_k8s::Error::from)?);
+    }
+    let text = documents.join("---\n");
+    let written = std::io::stdout().lock().write_all(text.as_bytes());
+    written.context("standard output")?;
+    Ok(Exit::Done)
+}

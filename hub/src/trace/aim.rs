@@ -1,0 +1,176 @@
+//! From what the user named to containers, node by node.
+
+use std::collections::BTreeMap;
+
+use x_k8s::find::{self, Choice, ContainerId, Query, Reference, TargetPod};
+use x_k8s::manifest::AgentTarget;
+use x_k8s::{Cluster, node};
+
+use super::Config;
+use crate::console::say;
+use crate::exit::Failure;
+
+/// What the user named.
+pub(crate) struct Aim {
+    /// Pods and owners of pods.
+    pub references: Vec<Reference>,
+    /// Where; without it, in the context's namespace.
+    pub namespace: Option<String>,
+    /// In all namespaces.
+    pub everywhere: bool,
+    /// A label selector.
+    pub labels: Option<String>,
+    /// A field selector.
+    pub fields: Option<String>,
+    /// Only on this node.
+    pub node: Option<String>,
+    /// Which containers of them.
+    pub choice: Choice,
+}
+
+/// A node with something to trace.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// Its name.
+    pub name: String,
+    /// The value of its label of that name, which a pod is bound by.
+    pub hostname_label: Option<String>,
+    /// The image that fits it.
+    pub image: String,
+    /// The containers.
+    pub targets: Vec<AgentTarget>,
+}
+
+impl Aim {
+    fn query(&self, cluster: &Cluster) -> Query {
+        let namespace = self
+            .namespace
+            .clone()
+            .unwrap_or_else(|| cluster.namespace().to_owned());
+        Query {
+            namespace: (!self.everywhere).then_some(namespace),
+            references: self.references.clone(),
+            labels: self.labels.clone(),
+            fields: self.fields.clone(),
+            node: self.node.clone(),
+        }
+    }
+
+    /// Whether a pod was named itself, and not found by what it has in common with others.
+    fn names(&self, pod: &TargetPod) -> bool {
+        self.references.contains(&pod.reference())
+    }
+}
+
+impl Node {
+    /// Its containers in words.
+    pub(super) fn words(&self) -> String {
+        let names = self.targets.iter().map(|target| {
+            let AgentTarget {
+                namespace,
+                pod,
+                container,
+                ..
+            } = target;
+            format!("{namespace}/{pod} ({container})")
+        });
+        names.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Finds what to trace.
+///
+/// # Errors
+/// When there is nothing, or a pod that was named can't be traced. Others that can't be are told and
+/// left out.
+pub(super) async fn find(cluster: &Cluster, config: &Config) -> Result<Vec<Node>, Failure> {
+    let aim = &config.aim;
+    let found = find::resolve(cluster, &aim.query(cluster)).await?;
+    let mut by_node: BTreeMap<&str, Vec<AgentTarget>> = BTreeMap::new();
+    let mut left_out = None;
+    for pod in found.pods() {
+        match pod.choose(&aim.choice) {
+            Ok(containers) => {
+                let targets = containers.iter().filter_map(|container| {
+                    let id = container.running_id()?;
+                    Some(target(pod, &container.name, id))
+                });
+                let node = pod.node.as_deref().unwrap_or_default();
+                by_node.entry(node).or_default().extend(targets);
+            }
+            Err(error) if aim.names(pod) => return Err(x_k8s::Error::from(error).into()),
+            Err(error) => {
+                // Said one by one; the last one is the error if nothing else is left.
+                if let Some(before) = left_out.replace(error) {
+                    say(format!("left out: {before}"));
+                }
+            }
+        }
+    }
+    if let Some(error) = left_out {
+        if by_node.is_empty() {
+            return Err(x_k8s::Error::from(error).into());
+        }
+        say(format!("left out: {error}"));
+    }
+    let mut nodes = Vec::with_capacity(by_node.len());
+    for (name, targets) in by_node {
+        let facts = node::facts(cluster, name).await?;
+        nodes.push(Node {
+            image: image(&config.pod.image, &facts)?,
+            hostname_label: facts.hostname_label,
+            name: facts.name,
+            targets,
+        });
+    }
+    Ok(nodes)
+}
+
+fn target(pod: &TargetPod, container: &str, id: &ContainerId) -> AgentTarget {
+    AgentTarget {
+        namespace: pod.name.namespace.clone(),
+        pod: pod.name.name.clone(),
+        container: container.to_owned(),
+        id: id.id.clone(),
+    }
+}
+
+/// The image with a tag: the user's, or the one that fits the node.
+fn image(wanted: &str, facts: &node::NodeFacts) -> Result<String, x_k8s::Error> {
+    let name = wanted.rsplit_once('/').map_or(wanted, |(_, name)| name);
+    if name.contains([':', '@']) {
+        return Ok(wanted.to_owned());
+    }
+    Ok(format!("{wanted}:{}", facts.image(None)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(kernel: &str) -> node::NodeFacts {
+        node::NodeFacts {
+            kernel: kernel.into(),
+            architecture: "amd64".into(),
+            ..node::NodeFacts::of(&x_k8s::core::Node::default())
+        }
+    }
+
+    #[test]
+    fn a_tag_is_added_where_there_is_none() {
+        for (wanted, image_) in [
+            ("x-agent", "x-agent:debian13"),
+            ("localhost:5000/x-agent", "localhost:5000/x-agent:debian13"),
+            ("localhost:5000/x-agent:mine", "localhost:5000/x-agent:mine"),
+            ("x-agent@sha256:00", "x-agent@sha256:00"),
+        ] {
+            assert_eq!(image(wanted, &facts("6.1.0-18-amd64")).unwrap(), image_);
+        }
+        let error = image("x-agent", &facts("7.0.0")).unwrap_err().to_string();
+        assert!(error.contains("no image fits the kernel 7.0.0"), "{error}");
+        assert_eq!(
+            image("x-agent:mine", &facts("7.0.0")).unwrap(),
+            "x-agent:mine"
+        );
+    }
+}

@@ -1,0 +1,246 @@
+//! The agents of a session as pods: on their way up, running, and removed again.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::anyhow;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use x_k8s::manifest::{Bundle, Session};
+use x_k8s::portforward::PortForward;
+use x_k8s::rollout::{self, Milestone, Running};
+use x_k8s::{Cluster, teardown};
+
+use super::Config;
+use crate::console::say;
+use crate::exit::{Exit, Failure};
+use crate::session::Turn;
+
+/// How long the removal of pods may take: their grace, and a node that is busy.
+const REMOVAL: Duration = Duration::from_secs(90);
+
+/// What all pods of a session have in common.
+#[derive(Clone)]
+pub(super) struct Base {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Their namespace.
+    pub namespace: String,
+    /// The session.
+    pub session: Session,
+    /// How long one may take to come up.
+    pub start_timeout: Duration,
+    /// Cancelled when no more are to come up.
+    pub stop: CancellationToken,
+    /// Whether anything was made, or may have been.
+    made: Arc<AtomicBool>,
+}
+
+/// The way between agents and hub.
+pub(super) struct Link {
+    /// Where agents connect to, and what to do if they can't.
+    pub remedy: String,
+    /// Whether something else will be tried then.
+    pub alternative: bool,
+    /// The way to a server in the cluster; closed when dropped.
+    pub forward: Option<PortForward>,
+}
+
+/// The agents of a session.
+pub(crate) struct Fleet {
+    base: Base,
+    nodes: Vec<String>,
+    link: Link,
+    turns: mpsc::Receiver<Turn>,
+    tasks: JoinSet<()>,
+}
+
+impl Base {
+    /// For a new session.
+    pub(super) fn new(cluster: &Cluster, config: &Config) -> Self {
+        Self {
+            cluster: cluster.clone(),
+            namespace: config.pod.namespace.clone(),
+            session: Session::random(),
+            start_timeout: config.pod.start_timeout,
+            stop: CancellationToken::new(),
+            made: Arc::default(),
+        }
+    }
+
+    /// Brings a pod up, telling its way; `None` if it was stopped meanwhile. What is being made when it
+    /// is stopped is made in full, so that a removal afterwards finds all of it.
+    pub(super) async fn roll_out(
+        &self,
+        who: &str,
+        bundle: &Bundle,
+    ) -> Option<Result<Running, x_k8s::Error>> {
+        self.made.store(true, Ordering::Relaxed);
+        let (created, mut is_created) = watch::channel(false);
+        let tell = |milestone: Milestone| {
+            created.send_replace(true);
+            say(format!("{who}: {}", words(&milestone)));
+        };
+        let stopped = async {
+            self.stop.cancelled().await;
+            // The sender lives as long as this function.
+            is_created.wait_for(|created| *created).await.ok();
+        };
+        tokio::select! {
+            outcome = rollout::roll_out(&self.cluster, bundle, self.start_timeout, tell) => Some(outcome),
+            () = stopped => None,
+        }
+    }
+
+    /// Removes all that the session has made, and waits until it is gone.
+    pub(super) async fn sweep(&self) -> Result<(), Failure> {
+        if !self.made.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        teardown::tear_down(&self.cluster, &self.namespace, &self.session, REMOVAL).await?;
+        Ok(())
+    }
+}
+
+/// What a step on the way up is called.
+fn words(milestone: &Milestone) -> Cow<'static, str> {
+    match milestone {
+        Milestone::Created => "created".into(),
+        Milestone::Scheduled { .. } => "scheduled".into(),
+        Milestone::Pulling => "pulling the image".into(),
+        Milestone::Starting => "starting".into(),
+        Milestone::Running(_) => "running".into(),
+        Milestone::Warning(warning) => warning.clone().into(),
+        Milestone::Unwatched(cause) => format!("it can't be watched now: {cause}").into(),
+    }
+}
+
+/// What stays when we leave at once, and how to remove it.
+pub(super) fn left_behind(namespace: &str, session: &Session) -> String {
+    format!(
+        "pods of the session {session} may stay in the namespace {namespace}: remove them with: {}",
+        teardown::command(namespace, session.as_str())
+    )
+}
+
+impl Fleet {
+    /// Begins to bring up an agent on each node.
+    pub(super) fn launch(base: Base, bundles: Vec<(String, Bundle)>, link: Link) -> Self {
+        // Each node has two turns at most.
+        let (turns_in, turns) = mpsc::channel(2 * bundles.len().max(1));
+        let nodes = bundles.iter().map(|(node, _)| node.clone()).collect();
+        let mut tasks = JoinSet::new();
+        for (node, bundle) in bundles {
+            tasks.spawn(look_after(base.clone(), node, bundle, turns_in.clone()));
+        }
+        Self {
+            base,
+            nodes,
+            link,
+            turns,
+            tasks,
+        }
+    }
+
+    /// The nodes that have, or are to have, an agent.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(String::as_str)
+    }
+
+    /// Where agents connect to, and what to do if they can't.
+    pub(crate) fn remedy(&self) -> &str {
+        &self.link.remedy
+    }
+
+    /// Whether another way will be tried if agents can't reach the server.
+    pub(crate) fn has_alternative(&self) -> bool {
+        self.link.alternative
+    }
+
+    /// The next thing that happens to an agent.
+    pub(crate) async fn turn(&mut self) -> Turn {
+        match self.turns.recv().await {
+            Some(turn) => turn,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Ends the agents and waits until they are gone.
+    ///
+    /// # Errors
+    /// Naming what stays.
+    pub(crate) async fn end_agents(&mut self) -> Result<(), Failure> {
+        self.base.stop.cancel();
+        // Nobody takes turns any more.
+        self.turns.close();
+        while self.tasks.join_next().await.is_some() {}
+        let Base {
+            cluster,
+            namespace,
+            session,
+            ..
+        } = &self.base;
+        say("removing the agents");
+        teardown::end_agents(cluster, namespace, session, REMOVAL).await?;
+        Ok(())
+    }
+
+    /// Removes whatever the session has left, its server in the cluster among it.
+    ///
+    /// # Errors
+    /// Naming what stays.
+    pub(crate) async fn sweep(mut self) -> Result<(), Failure> {
+        self.base.stop.cancel();
+        self.turns.close();
+        while self.tasks.join_next().await.is_some() {}
+        drop(self.link.forward.take());
+        self.base.sweep().await
+    }
+
+    /// What stays when we leave at once.
+    pub(crate) fn behind(&self) -> String {
+        left_behind(&self.base.namespace, &self.base.session)
+    }
+}
+
+/// One agent, from its objects to its end or ours.
+async fn look_after(base: Base, node: String, bundle: Bundle, turns: mpsc::Sender<Turn>) {
+    let outcome = base.roll_out(&node, &bundle).await;
+    let turn = match outcome {
+        None => return,
+        Some(Err(error)) => Turn::Down {
+            failure: error.into(),
+            node,
+        },
+        Some(Ok(running)) => {
+            // Sent before the end is watched; the channel has room for both.
+            turns.send(Turn::Up(node.clone())).await.ok();
+            tokio::select! {
+                ended = rollout::ended(&base.cluster, &running) => Turn::Down {
+                    failure: failure(&node, &ended),
+                    node,
+                },
+                () = base.stop.cancelled() => return,
+            }
+        }
+    };
+    // A session that is over takes no turns.
+    turns.send(turn).await.ok();
+}
+
+fn failure(node: &str, ended: &rollout::Ended) -> Failure {
+    let said = match ended.said.as_str() {
+        "" => String::new(),
+        said => format!(", saying: {said}"),
+    };
+    Failure::new(
+        Exit::of_agent(ended.exit_code),
+        anyhow!(
+            "the agent on the node {node} ended by itself ({}){said}",
+            ended.how
+        ),
+    )
+}

@@ -1,0 +1,416 @@
+//! Where the records go: the NATS server that agents and hub have in common.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use async_nats::Subscriber;
+use x_k8s::error::Cause;
+use x_k8s::manifest::{self, Bundle, NATS_PORT, NatsSecrets, NatsServerSpec, nats_name};
+use x_k8s::node::{self, NodeError};
+use x_k8s::portforward::PortForward;
+
+use super::aim::Node;
+use super::fleet::{Base, Link};
+use super::{Config, made_by};
+use crate::console::say;
+use crate::exit::{Exit, Failure};
+use crate::local::host_name;
+use crate::receive::{Access, Address, Connection};
+use crate::secret::random_name;
+use crate::server::{self, Reach, Server};
+
+/// The port of the hub's own server: the original's, so that an opened firewall stays right.
+const HUB_PORT: u16 = 6666;
+
+/// What the user wants.
+#[derive(Clone, Debug)]
+pub(crate) enum Nats {
+    /// A server that this hub starts.
+    Own,
+    /// The same, and one in the cluster if agents can't reach it.
+    Auto,
+    /// A server in the cluster.
+    InCluster,
+    /// The user's own.
+    At(Address),
+}
+
+/// The way that is tried.
+#[derive(Clone, Copy)]
+pub(super) enum Way<'a> {
+    /// A server that this hub starts; there may be another way if agents can't reach it.
+    Own { alternative: bool },
+    /// A server in the cluster.
+    InCluster,
+    /// The user's own.
+    At(&'a Address),
+}
+
+/// What an agent must know.
+pub(super) struct Route {
+    /// Where the server is, unless it is the hub's on the original's port.
+    pub url: Option<String>,
+    /// How to log in.
+    logins: Logins,
+    /// Where the hub is.
+    pub hub_address: Option<String>,
+}
+
+/// How agents log in.
+enum Logins {
+    /// All alike.
+    Same(NatsSecrets),
+    /// Each node's for itself.
+    ByNode(BTreeMap<String, NatsSecrets>),
+}
+
+/// A server that stands ready, and the connection to it.
+pub(super) struct Place {
+    /// To receive by.
+    pub connection: Connection,
+    /// What comes from this session.
+    pub subscriber: Subscriber,
+    /// For the agents.
+    pub route: Route,
+    /// The server, if this hub has started it as a child.
+    pub server: Option<Server>,
+    /// What else is known about it.
+    pub link: Link,
+}
+
+impl Route {
+    /// How the agent of a node logs in.
+    pub(super) fn secrets(&self, node: &str) -> NatsSecrets {
+        match &self.logins {
+            Logins::Same(secrets) => secrets.clone(),
+            Logins::ByNode(logins) => logins.get(node).cloned().unwrap_or_default(),
+        }
+    }
+}
+
+impl Nats {
+    /// The first way to try.
+    pub(super) fn way(&self) -> Way<'_> {
+        match self {
+            Self::Own => Way::Own { alternative: false },
+            Self::Auto => Way::Own { alternative: true },
+            Self::InCluster => Way::InCluster,
+            Self::At(address) => Way::At(address),
+        }
+    }
+
+    /// Whether another way may be tried.
+    pub(super) fn is_auto(&self) -> bool {
+        matches!(self, Self::Auto)
+    }
+}
+
+impl Place {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// When the server does not come up or does not let us in. What was made in the cluster stays.
+    pub(super) async fn open(
+        base: &Base,
+        config: &Config,
+        nodes: &[Node],
+        way: Way<'_>,
+    ) -> Result<Self, Failure> {
+        match way {
+            Way::Own { alternative } => match own_address(base, config).await {
+                Ok(address) => Self::own(base, nodes, address, alternative).await,
+                Err(failure) if alternative => {
+                    say(format!("{:#}; trying in the cluster", failure.error));
+                    Self::in_cluster(base, config, nodes).await
+                }
+                Err(failure) => Err(failure),
+            },
+            Way::InCluster => Self::in_cluster(base, config, nodes).await,
+            Way::At(address) => Self::at(base, config, address).await,
+        }
+    }
+
+    async fn own(
+        base: &Base,
+        nodes: &[Node],
+        hub: String,
+        alternative: bool,
+    ) -> Result<Self, Failure> {
+        let (listen, port) = listen(&hub);
+        let plan = server::Plan {
+            session: base.session.to_string(),
+            nodes: nodes.iter().map(|node| node.name.clone()).collect(),
+            reach: Reach::Network {
+                listen,
+                port,
+                names: vec![hub.clone()],
+            },
+        };
+        let server = Server::start(plan).await.context("no NATS server")?;
+        let url = format!("tls://{}:{}", bracketed(&hub), server.port);
+        let logins = nodes.iter().filter_map(|node| {
+            let login = server.agent(&node.name)?;
+            let secrets = NatsSecrets {
+                login: Some((login.user.clone(), login.password.clone())),
+                ca: server.ca.clone().map(String::into_bytes),
+                ..NatsSecrets::default()
+            };
+            Some((node.name.clone(), secrets))
+        });
+        let route = Route {
+            url: (server.port != HUB_PORT).then(|| url.clone()),
+            logins: Logins::ByNode(logins.collect()),
+            hub_address: Some(hub),
+        };
+        say(format!("agents will connect to this machine at {url}"));
+        let link = Link {
+            remedy: format!(
+                "agents connect to {url}: let them (a firewall?), name this machine's right address with --hub-address, or use --nats in-cluster"
+            ),
+            alternative,
+            forward: None,
+        };
+        let (connection, subscriber) =
+            connect(base, server.address.clone(), server.access()).await?;
+        Ok(Self {
+            connection,
+            subscriber,
+            route,
+            server: Some(server),
+            link,
+        })
+    }
+
+    async fn at(base: &Base, config: &Config, address: &Address) -> Result<Self, Failure> {
+        let (connection, subscriber) =
+            connect(base, address.clone(), config.access.clone()).await?;
+        Ok(Self {
+            connection,
+            subscriber,
+            route: Route {
+                url: Some(address.to_string()),
+                logins: Logins::Same(secrets(&config.access)?),
+                hub_address: None,
+            },
+            server: None,
+            link: Link {
+                remedy: format!(
+                    "agents connect to {address}, as this machine does: check that pods may, or use --nats in-cluster"
+                ),
+                alternative: false,
+                forward: None,
+            },
+        })
+    }
+
+    async fn in_cluster(base: &Base, config: &Config, nodes: &[Node]) -> Result<Self, Failure> {
+        let (bundle, token) = server_pod(base, config, nodes)?;
+        say(format!(
+            "making a NATS server in the cluster: {}/{}",
+            bundle.namespace(),
+            bundle.name()
+        ));
+        let up = base.roll_out("the NATS server", &bundle).await;
+        let up = up.ok_or_else(|| Failure::from(anyhow!("ended while it was starting")))??;
+        let ip = up.ip.ok_or_else(|| {
+            anyhow!(
+                "the NATS server's pod {}/{} has no address; look at it with: kubectl describe pod -n {} {}",
+                up.namespace, up.name, up.namespace, up.name
+            )
+        })?;
+        let forward = PortForward::open(&base.cluster, &up.namespace, &up.name, NATS_PORT).await?;
+        let address = format!("nats://{}", forward.address());
+        let address = address.parse().context("the forwarded port")?;
+        let access = Access {
+            token: Some(token.clone()),
+            ..Access::default()
+        };
+        let (connection, subscriber) = connect(base, address, access).await?;
+        let url = format!("nats://{}:{NATS_PORT}", bracketed(&ip));
+        Ok(Self {
+            connection,
+            subscriber,
+            server: None,
+            link: Link {
+                remedy: format!(
+                    "agents connect to {url}, a pod: check that no network policy of the namespace {} forbids it, or use --nats URL",
+                    base.namespace
+                ),
+                alternative: false,
+                forward: Some(forward),
+            },
+            route: Route {
+                url: Some(url),
+                logins: Logins::Same(by_token(token)),
+                hub_address: None,
+            },
+        })
+    }
+}
+
+/// What would be made, for `--dry-run`: the server in the cluster, and what agents would know.
+///
+/// # Errors
+/// When this machine's address is not known.
+pub(super) async fn planned(
+    base: &Base,
+    config: &Config,
+    nodes: &[Node],
+) -> Result<(Option<Bundle>, Route), Failure> {
+    Ok(match &config.nats {
+        Nats::At(address) => {
+            let route = Route {
+                url: Some(address.to_string()),
+                logins: Logins::Same(secrets(&config.access)?),
+                hub_address: None,
+            };
+            (None, route)
+        }
+        Nats::Own | Nats::Auto => {
+            let route = Route {
+                hub_address: Some(own_address(base, config).await?),
+                logins: Logins::Same(by_token("made-when-the-server-starts".to_owned())),
+                url: None,
+            };
+            (None, route)
+        }
+        Nats::InCluster => {
+            let (bundle, secret) = server_pod(base, config, nodes)?;
+            // The pod's address, which agents get, is not known before it runs.
+            let name = nats_name(&base.session);
+            let route = Route {
+                url: Some(format!("nats://{name}.{}:{NATS_PORT}", base.namespace)),
+                logins: Logins::Same(by_token(secret)),
+                hub_address: None,
+            };
+            (Some(bundle), route)
+        }
+    })
+}
+
+fn by_token(token: String) -> NatsSecrets {
+    NatsSecrets {
+        token: Some(token),
+        ..NatsSecrets::default()
+    }
+}
+
+fn server_pod(base: &Base, config: &Config, nodes: &[Node]) -> Result<(Bundle, String), Failure> {
+    let token = random_name(32).context("cannot make a token")?;
+    let spec = NatsServerSpec {
+        session: base.session.clone(),
+        namespace: base.namespace.clone(),
+        image: nodes
+            .first()
+            .map_or_else(String::new, |node| node.image.clone()),
+        pull_policy: config.pod.pull_policy,
+        pull_secrets: config.pod.pull_secrets.clone(),
+        token: token.clone(),
+        deadline_seconds: None,
+        made_by: Some(made_by()),
+    };
+    let bundle = manifest::nats_server(&spec).map_err(x_k8s::Error::from)?;
+    Ok((bundle, token))
+}
+
+async fn connect(
+    base: &Base,
+    address: Address,
+    access: Access,
+) -> Result<(Connection, Subscriber), Failure> {
+    let mut connection = Connection::open(address, access).await?;
+    let subscriber = connection.subscribe(Some(base.session.as_str())).await?;
+    Ok((connection, subscriber))
+}
+
+/// What agents need to log in as we do.
+fn secrets(access: &Access) -> Result<NatsSecrets, Failure> {
+    if access.nkey.is_some() {
+        let error = anyhow!("an agent can't log in with an nkey: give --creds, which may hold it");
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    let read = |path: &Path| {
+        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let certificate = access.tls_cert.as_ref();
+    Ok(NatsSecrets {
+        token: access.token.clone(),
+        login: access.password.clone(),
+        credentials: access.creds.as_deref().map(read).transpose()?,
+        ca: access.tls_ca.as_deref().map(read).transpose()?,
+        certificate: certificate.map(|(path, _)| read(path)).transpose()?,
+        key: certificate.map(|(_, path)| read(path)).transpose()?,
+    })
+}
+
+/// Where agents reach this machine. Where it is no node, the address from which it reaches the API
+/// server is as good a guess as there is; whether agents do is seen soon.
+async fn own_address(base: &Base, config: &Config) -> Result<String, Failure> {
+    if let Some(address) = &config.hub_address {
+        return Ok(address.clone());
+    }
+    let host = host_name()?;
+    let error = match node::hub_address(&base.cluster, config.kind, &host).await {
+        Ok(address) => return Ok(address),
+        Err(error) => error,
+    };
+    let unknown = match &error {
+        x_k8s::Error::Node(NodeError::NotANode { .. }) => true,
+        x_k8s::Error::Api(error) => matches!(error.cause, Cause::Forbidden { .. }),
+        _ => false,
+    };
+    let guess = if unknown {
+        node::own_address(&base.cluster).await
+    } else {
+        None
+    };
+    guess.ok_or_else(|| error.into())
+}
+
+/// Where to listen for those who know this machine by an address. One that is not this machine's own is
+/// translated on the way to it, so that every interface may be meant. The port is the original's if that is free.
+fn listen(address: &str) -> (IpAddr, u16) {
+    let host = address
+        .parse()
+        .ok()
+        .filter(|host: &IpAddr| TcpListener::bind((*host, 0)).is_ok())
+        .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let free = TcpListener::bind((host, HUB_PORT)).is_ok();
+    (host, if free { HUB_PORT } else { 0 })
+}
+
+/// An address as it stands in a URL.
+fn bracketed(address: &str) -> String {
+    if address.contains(':') {
+        format!("[{address}]")
+    } else {
+        address.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_another_machine_means_every_interface() {
+        assert!(listen("192.0.2.1").0.is_unspecified());
+        assert!(listen("hub.example").0.is_unspecified());
+        assert_eq!(listen("127.0.0.1").0, Ipv4Addr::LOCALHOST);
+    }
+
+    #[test]
+    fn another_port_is_taken_where_the_originals_is_not_free() {
+        // Whoever holds it, it is held now.
+        let _held = TcpListener::bind(("127.0.0.1", HUB_PORT));
+        assert_eq!(listen("127.0.0.1"), (Ipv4Addr::LOCALHOST.into(), 0));
+    }
+
+    #[test]
+    fn a_bare_ipv6_address_gets_its_brackets() {
+        assert_eq!(bracketed("fd00::1"), "[fd00::1]");
+        assert_eq!(bracketed("10.0.0.7"), "10.0.0.7");
+    }
+}

@@ -1,0 +1,85 @@
+//! The end of a pod that was up.
+
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use kube::ResourceExt;
+use kube::api::Api;
+
+use super::Running;
+use super::progress::states;
+use crate::Cluster;
+use crate::client::{Seen, Watching};
+use crate::text::visible;
+
+/// How a pod that is never started again has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Its container's exit status, where one is known.
+    pub exit_code: Option<i32>,
+    /// In words: `Error, exit status 3`, `Failed, Evicted`, `deleted`.
+    pub how: String,
+    /// Its last words, often none.
+    pub said: String,
+}
+
+impl Ended {
+    /// What the status says of a container that has ended.
+    pub(super) fn of(status: &PodStatus) -> Option<Self> {
+        let ended = states(status).find_map(|state| state.terminated.as_ref())?;
+        let reason = visible(ended.reason.as_deref().unwrap_or("terminated"));
+        Some(Self {
+            exit_code: Some(ended.exit_code),
+            how: format!("{reason}, exit status {}", ended.exit_code),
+            said: visible(ended.message.as_deref().unwrap_or_default()),
+        })
+    }
+
+    fn of_pod(pod: &Pod) -> Option<Self> {
+        let status = pod.status.as_ref()?;
+        let phase = status.phase.as_deref().unwrap_or_default();
+        Self::of(status).or_else(|| {
+            // The kubelet ends a pod (evicted, deadline exceeded) before it tells of its containers.
+            let words = [Some(phase), status.reason.as_deref()];
+            matches!(phase, "Failed" | "Succeeded").then(|| Self {
+                exit_code: None,
+                how: visible(&words.into_iter().flatten().collect::<Vec<_>>().join(", ")),
+                said: visible(status.message.as_deref().unwrap_or_default()),
+            })
+        })
+    }
+
+    fn deleted() -> Self {
+        Self {
+            exit_code: None,
+            how: "deleted".to_owned(),
+            said: String::new(),
+        }
+    }
+}
+
+/// Waits until a pod has ended or is gone. While the API server cannot be watched, nobody knows: the
+/// waiting goes on.
+pub async fn ended(cluster: &Cluster, pod: &Running) -> Ended {
+    let Running {
+        namespace, name, ..
+    } = pod;
+    let is_it = |one: &Pod| one.uid().as_deref() == Some(pod.uid.as_str());
+    let api = Api::<Pod>::namespaced(cluster.client(), namespace);
+    let mut pods = Watching::new(cluster, api, format!("watch the pod {namespace}/{name}"))
+        .fields(Some(format!("metadata.name={name}")));
+    loop {
+        let end = match pods.next().await {
+            Seen::Listed(listed) => match listed.iter().find(|one| is_it(one)) {
+                Some(one) => Ended::of_pod(one),
+                None => Some(Ended::deleted()),
+            },
+            Seen::Changed(one) if is_it(&one) => Ended::of_pod(&one),
+            Seen::Removed(one) if is_it(&one) => {
+                Some(Ended::of_pod(&one).unwrap_or_else(Ended::deleted))
+            }
+            Seen::Changed(_) | Seen::Removed(_) | Seen::Failed(_) => None,
+        };
+        if let Some(end) = end {
+            return end;
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a container is to an agent: processes in a PID namespace of their own, in a cgroup whose path ends in
+//! the container's ID.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// An idle container, ended and removed with the value.
+pub(crate) struct Container {
+    unshare: Child,
+    cgroup: PathBuf,
+    /// Its ID, 64 hexadecimal digits.
+    pub(crate) id: String,
+    /// Its first process's number on the host.
+    pub(crate) pid: u32,
+}
+
+impl Container {
+    pub(crate) fn start() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{:032x}{number:032x}", std::process::id());
+        let cgroup = hierarchy()
+            .join(format!("x-tracer-test-{}", &id[24..]))
+            .join(&id);
+        fs::create_dir_all(&cgroup).expect("a cgroup needs root");
+        // The shell enters the cgroup first, so that all below it is born there. The inner one says that it
+        // is up and waits for its standard input to close.
+        let script = format!(
+            "echo $$ > {}/cgroup.procs && exec unshare --pid --fork --kill-child sh -c 'echo up; read end'",
+            cgroup.display()
+        );
+        let mut unshare = Command::new("sh")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut line = String::new();
+        let stdout = unshare.stdout.as_mut().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        assert_eq!(line, "up\n", "a PID namespace needs root");
+        let parent = unshare.id();
+        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+        let pid = children.unwrap().trim().parse().expect("one child");
+        Self {
+            unshare,
+            cgroup,
+            id,
+            pid,
+        }
+    }
+
+    /// The ID as the API shows it.
+    pub(crate) fn api_id(&self) -> String {
+        format!("containerd://{}", self.id)
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        drop(self.unshare.stdin.take());
+        self.unshare.kill().ok();
+        self.unshare.wait().ok();
+        // The kernel lets a cgroup go once its last process is reaped, by whoever has become its parent.
+        for _ in 0..500 {
+            if fs::remove_dir(&self.cgroup).is_ok() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        self.cgroup.parent().map(fs::remove_dir);
+    }
+}
+
+/// Where cgroup v2 is mounted.
+fn hierarchy() -> PathBuf {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    mounts
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>())
+        .find(|words| words[2] == "cgroup2")
+        .map(|words| PathBuf::from(words[1]))
+        .expect("cgroup v2 is mounted")
+}

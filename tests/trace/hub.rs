@@ -1,0 +1,122 @@
+//! One run of the hub.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::lab::Lab;
+
+/// Longest time that anything may take; only so that a bug ends a test.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The hub's program.
+pub(crate) fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_x-tracer"))
+}
+
+/// The agent's, which stands beside it.
+pub(crate) fn agent() -> PathBuf {
+    let agent = program().with_file_name("x-agent");
+    assert!(
+        agent.exists(),
+        "the agent is not built: cargo build -p x-agent, or run the tests with --workspace"
+    );
+    agent
+}
+
+/// `x-tracer trace` in a lab: as its administrator, pods and agents in its namespace.
+pub(crate) fn trace(lab: &Lab, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("KUBECONFIG", lab.server().admin_kubeconfig())
+        .env("USER", "tester")
+        .stdin(Stdio::null())
+        .args(["trace", "-n", &lab.namespace])
+        .args(["--agent-namespace", &lab.namespace])
+        .args(arguments);
+    command
+}
+
+/// A hub that runs. Killed when dropped.
+pub(crate) struct Hub {
+    child: Child,
+    lines: Option<BufReader<ChildStdout>>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    /// What it said on standard error.
+    pub(crate) said: String,
+    /// What it had not yet shown on standard output when it was asked last.
+    pub(crate) shown: String,
+}
+
+impl Hub {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("x-tracer");
+        let lines = child.stdout.take().map(BufReader::new);
+        Self { child, lines }
+    }
+
+    /// Its next line, empty at the end.
+    pub(crate) async fn line(&mut self) -> String {
+        let mut lines = self.lines.take().expect("not at its end");
+        let (lines, line) = blocking(move || {
+            let mut line = String::new();
+            lines.read_line(&mut line).unwrap();
+            (lines, line)
+        })
+        .await;
+        self.lines = Some(lines);
+        line
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        kill(Pid::from_raw(pid), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(mut self) -> Ended {
+        let (mut stdout, stderr) = (self.lines.take().unwrap(), self.child.stderr.take());
+        let shown = blocking(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).unwrap();
+            text
+        });
+        let said = blocking(move || {
+            let mut text = String::new();
+            stderr.unwrap().read_to_string(&mut text).unwrap();
+            text
+        });
+        let (shown, said) = tokio::join!(shown, said);
+        let code = blocking(move || self.child.wait().unwrap().code()).await;
+        Ended { code, said, shown }
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(work))
+        .await
+        .expect("it does not come to its end")
+        .unwrap()
+}

@@ -1,0 +1,211 @@
+//! The scheduler and the kubelet of a lab: binds agents to their node, and runs their program as a process of
+//! this machine, with the pod's arguments, environment and Secret.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use futures_util::TryStreamExt;
+use k8s_openapi::api::core::v1::{Binding, Container, Pod, Secret};
+use kube::ResourceExt;
+use kube::api::{
+    Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams,
+};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::hub;
+use crate::lab::{Lab, container, from};
+
+/// Label of everything that a session makes.
+const OURS: &str = "app.kubernetes.io/managed-by=x-tracer";
+
+/// A kubelet at work. Dropped, it ends its pods' processes.
+pub(crate) struct Kubelet(JoinHandle<()>);
+
+impl Kubelet {
+    /// Starts looking after the agents of a lab. Their tools are looked for in this folder.
+    pub(crate) fn start(lab: &Lab, tools: &Path) -> Self {
+        let pods = Pods {
+            api: lab.pods(),
+            secrets: Api::namespaced(lab.client.clone(), &lab.namespace),
+            tools: tools.to_owned(),
+        };
+        Self(tokio::spawn(pods.watch()))
+    }
+}
+
+impl Drop for Kubelet {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[derive(Clone)]
+struct Pods {
+    api: Api<Pod>,
+    secrets: Api<Secret>,
+    tools: PathBuf,
+}
+
+impl Pods {
+    async fn watch(self) {
+        let mut deletions = HashMap::new();
+        // Aborted with this task; a child is killed when it is dropped.
+        let mut running = JoinSet::new();
+        let list = self
+            .api
+            .list(&ListParams::default().labels(OURS))
+            .await
+            .unwrap();
+        let mut version = list.metadata.resource_version.unwrap_or_default();
+        let mut seen = list.items;
+        loop {
+            for pod in seen.drain(..) {
+                let name = pod.name_any();
+                if pod.metadata.deletion_timestamp.is_some() {
+                    // Sent once: what follows is about the same end.
+                    let delete: Option<oneshot::Sender<()>> = deletions.remove(&name);
+                    delete.map(|delete| delete.send(()).ok());
+                } else if let Entry::Vacant(unknown) = deletions.entry(name) {
+                    let (delete, deleted) = oneshot::channel();
+                    unknown.insert(delete);
+                    running.spawn(self.clone().run(pod, deleted));
+                }
+            }
+            let params = WatchParams::default().labels(OURS);
+            let events = self.api.watch(&params, &version).await.unwrap();
+            let mut events = Box::pin(events);
+            while seen.is_empty() {
+                match events.try_next().await {
+                    Ok(Some(WatchEvent::Added(pod) | WatchEvent::Modified(pod))) => {
+                        version = pod.resource_version().unwrap();
+                        seen.push(pod);
+                    }
+                    Ok(Some(WatchEvent::Deleted(pod))) => {
+                        version = pod.resource_version().unwrap();
+                        deletions.remove(&pod.name_any());
+                    }
+                    Ok(Some(_)) => {}
+                    Ok(None) | Err(_) => break,
+                }
+            }
+        }
+    }
+
+    async fn run(self, pod: Pod, mut deleted: oneshot::Receiver<()>) {
+        let name = pod.name_any();
+        let spec = pod.spec.unwrap();
+        if spec.node_name.is_none() {
+            let node = &spec.node_selector.unwrap()["kubernetes.io/hostname"];
+            self.bind(&name, node).await;
+        }
+        let secret = spec
+            .volumes
+            .iter()
+            .flatten()
+            .find_map(|volume| volume.secret.as_ref()?.secret_name.clone());
+        let folder = match secret {
+            Some(secret) => Some(self.mounted(&secret).await),
+            None => None,
+        };
+        let mut child = self.start(&spec.containers[0], folder.as_ref().map(TempDir::path));
+        let state = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
+        self.report(&name, "Running", &state).await;
+        let mut log = child.stderr.take().unwrap();
+        let mut said = String::new();
+        tokio::select! {
+            _ = log.read_to_string(&mut said) => {
+                let status = child.wait().await.unwrap();
+                let code = status.code().or(status.signal().map(|signal| 128 + signal));
+                let phase = if code == Some(0) { "Succeeded" } else { "Failed" };
+                let reason = if code == Some(0) { "Completed" } else { "Error" };
+                let state = json!({"terminated": {"exitCode": code, "reason": reason, "message": said}});
+                self.report(&name, phase, &state).await;
+                deleted.await.ok();
+            }
+            _ = &mut deleted => {
+                let pid = i32::try_from(child.id().unwrap()).unwrap();
+                kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+                log.read_to_string(&mut said).await.unwrap();
+                child.wait().await.unwrap();
+            }
+        }
+        let at_once = DeleteParams::default().grace_period(0);
+        self.api.delete(&name, &at_once).await.unwrap();
+    }
+
+    async fn bind(&self, pod: &str, node: &str) {
+        let binding: Binding =
+            from(json!({"metadata": {"name": pod}, "target": {"kind": "Node", "name": node}}));
+        let bound: Value = self
+            .api
+            .create_subresource("binding", pod, &PostParams::default(), &binding)
+            .await
+            .unwrap();
+        assert_eq!(bound["status"], "Success");
+    }
+
+    /// The Secret as a folder. It is made after the pod, as kubelets find it too.
+    async fn mounted(&self, name: &str) -> TempDir {
+        let secret = loop {
+            match self.secrets.get_opt(name).await.unwrap() {
+                Some(secret) => break secret,
+                None => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+            }
+        };
+        let folder = TempDir::new().unwrap();
+        for (file, content) in secret.data.unwrap() {
+            std::fs::write(folder.path().join(file), content.0).unwrap();
+        }
+        folder
+    }
+
+    fn start(&self, container: &Container, secret: Option<&Path>) -> Child {
+        let mut command = Command::new(hub::agent());
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("XTRACER_TOOLS_DIR", &self.tools)
+            .args(container.args.iter().flatten())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mount = container
+            .volume_mounts
+            .iter()
+            .flatten()
+            .find(|mount| mount.name == "nats");
+        for variable in container.env.iter().flatten() {
+            let mut value = variable
+                .value
+                .clone()
+                .unwrap_or_default()
+                .replace("$$", "$");
+            if let (Some(mount), Some(secret)) = (mount, secret) {
+                value = value.replace(&mount.mount_path, secret.to_str().unwrap());
+            }
+            command.env(&variable.name, value);
+        }
+        command.spawn().unwrap()
+    }
+
+    async fn report(&self, pod: &str, phase: &str, state: &Value) {
+        let status = json!({"phase": phase, "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}],
+            "containerStatuses": [container("agent", Some("containerd://00"), state.clone())]});
+        let patch = Patch::Merge(json!({"status": status}));
+        self.api
+            .patch_status(pod, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    }
+}

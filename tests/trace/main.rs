@@ -1,0 +1,24 @@
+//! `x-tracer trace` as a user runs it, against a real API server, with a real NATS server and the real agent.
+//! Only the kubelet is the test's: it starts the agent's program as a process of this machine. The containers
+//! are processes in PID namespaces and cgroups of their own; the tools are recorded output.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on stops, and says where"
+)]
+
+#[path = "../support/api_server.rs"]
+#[expect(dead_code, reason = "other tests need the rest")]
+mod api_server;
+#[path = "../k8s/lab.rs"]
+#[expect(dead_code, reason = "other tests need the rest")]
+mod lab;
+#[path = "../e2e/replay.rs"]
+#[allow(dead_code, reason = "other tests need the rest")]
+mod replay;
+
+mod container;
+mod hub;
+mod kubelet;
+
+mod deploy;
