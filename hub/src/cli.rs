@@ -22,13 +22,14 @@ pub use trace::TraceArgs;
 /// Shows live what every process in a pod, a container or a PID namespace does: connections,
 /// programs executed, block I/O, page cache use.
 ///
-/// Events go to standard output, everything else to standard error.
+/// Events go to standard output, everything else to standard error. Without a command it asks for a
+/// namespace and a pod, as the original x-tracer does, whose flags -kind and -kubeconfig it takes.
 #[derive(Debug, Parser)]
 #[command(name = "x-tracer", version, max_term_width = 100, after_help = EXIT_STATUS)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Command,
 }
 
 const EXIT_STATUS: &str = "\

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cli ─▶ trace (starts server and agents in a cluster) ┐
+//!    └─▶ original (asks for a pod, then as trace) ─────┤
 //!    └─▶ local (starts server and agent here) ──────────┤
 //!    └─▶ listen ────────────────────────────────────────┴▶ session: receive ─▶ show
 //!    └─▶ parse (recorded tool output)       doctor (what this machine has and lacks)
@@ -18,6 +19,7 @@ mod doctor;
 pub mod exit;
 mod listen;
 mod local;
+mod original;
 mod parse;
 mod receive;
 mod run;

@@ -9,10 +9,19 @@ use clap::{CommandFactory, Parser};
 use crate::cli::{Cli, Command};
 use crate::console::{print, say};
 use crate::exit::{Exit, Failure};
-use crate::{doctor, listen, local, parse, trace};
+use crate::{doctor, listen, local, original, parse, trace};
 
 /// Does what the command line says. An error is said on standard error, in a line.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let words = arguments.get(1..).unwrap_or_default();
+    if original::is_original(words) {
+        let program = arguments.first().map(|name| name.to_string_lossy());
+        return match original::parse(&program.unwrap_or_default(), words) {
+            Ok(settled) => said(block_on(original::run(settled))),
+            Err(exit) => exit,
+        };
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
@@ -22,7 +31,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         // Help or version was asked for.
         Err(text) => return printed(text.render().to_string().as_bytes()),
     };
-    dispatch(cli).unwrap_or_else(|failure| {
+    said(dispatch(cli))
+}
+
+/// The status, and what there is to say about it.
+fn said(outcome: Result<Exit, Failure>) -> Exit {
+    outcome.unwrap_or_else(|failure| {
         say(format!("{:#}", failure.error));
         failure.exit
     })
@@ -30,26 +44,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
-        Some(Command::Trace(args)) => block_on(trace::run(args.config()?)),
-        Some(Command::Local(args)) => block_on(local::run(args.config()?)),
-        Some(Command::Listen(args)) => block_on(listen::run(args.config()?)),
-        Some(Command::Parse(args)) => parse::run(args.config()),
-        Some(Command::Doctor(args)) => doctor::run(&args.config()),
-        Some(Command::Version) => {
+        Command::Trace(args) => block_on(trace::run(args.request()?)),
+        Command::Local(args) => block_on(local::run(args.config()?)),
+        Command::Listen(args) => block_on(listen::run(args.config()?)),
+        Command::Parse(args) => parse::run(args.config()),
+        Command::Doctor(args) => doctor::run(&args.config()),
+        Command::Version => {
             let version = env!("CARGO_PKG_VERSION");
             let wire = probeparser::wire::VERSION;
             Ok(printed(
                 format!("x-tracer {version}, wire contract {wire}\n").as_bytes(),
             ))
         }
-        Some(Command::Completion { shell }) => {
+        Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "x-tracer", &mut script);
             Ok(printed(&script))
-        }
-        None => {
-            print(Cli::command().render_help().to_string().as_bytes());
-            Ok(Exit::Usage)
         }
     }
 }

@@ -16,8 +16,8 @@ use x_k8s::Cluster;
 use x_k8s::client::{Environment, Options};
 use x_k8s::manifest::{AgentSpec, PullPolicy, Resources, Rights};
 
-pub(crate) use aim::Aim;
 use aim::Node;
+pub(crate) use aim::{Aim, find};
 pub(crate) use fleet::Fleet;
 use fleet::{Base, left_behind};
 pub(crate) use place::Nats;
@@ -31,9 +31,17 @@ use crate::session::{self, Agents, Own, Settings, Unreachable};
 use crate::stop::Signals;
 
 /// What `x-tracer trace` was asked for.
-pub(crate) struct Config {
+pub(crate) struct Request {
     /// Which cluster.
     pub cluster: Options,
+    /// What to trace there, and how.
+    pub config: Config,
+    /// Print the objects that would be made, and make none.
+    pub dry_run: bool,
+}
+
+/// What to trace, and how.
+pub(crate) struct Config {
     /// Which containers.
     pub aim: Aim,
     /// What the agents' pods look like.
@@ -46,8 +54,6 @@ pub(crate) struct Config {
     pub hub_address: Option<String>,
     /// The cluster is one of kind.
     pub kind: bool,
-    /// Print the objects, make none.
-    pub dry_run: bool,
     /// How to show it.
     pub settings: Settings,
 }
@@ -77,22 +83,39 @@ pub(crate) struct PodConfig {
 ///
 /// # Errors
 /// When there is nothing to trace, the cluster refuses, or the session breaks.
-pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
+pub(crate) async fn run(request: Request) -> Result<Exit, Failure> {
+    let Request {
+        cluster,
+        config,
+        dry_run,
+    } = request;
     let mut signals = Signals::take().context("cannot take over the signals")?;
-    let cluster = Cluster::open(&config.cluster, &Environment::of_process())?;
+    let cluster = Cluster::open(&cluster, &Environment::of_process())?;
     let found = tokio::select! {
-        found = aim::find(&cluster, &config) => found?,
+        found = find(&cluster, &config) => found?,
         () = signals.next() => return Err(anyhow!("ended while it was starting").into()),
     };
-    if config.dry_run {
+    if dry_run {
         return print(&cluster, &config, &found).await;
     }
-    let first = round(&cluster, &config, &found, config.nats.way(), &mut signals);
+    deploy(&cluster, &config, &found, &mut signals).await
+}
+
+/// Traces what was found, by one way and, if there is one, by another.
+///
+/// # Errors
+/// When the cluster refuses, or the session breaks.
+pub(crate) async fn deploy(
+    cluster: &Cluster,
+    config: &Config,
+    nodes: &[Node],
+    signals: &mut Signals,
+) -> Result<Exit, Failure> {
+    let first = round(cluster, config, nodes, config.nats.way(), signals);
     match Box::pin(first).await {
         Err(failure) if config.nats.is_auto() && failure.error.is::<Unreachable>() => {
             say(format!("{:#}; trying in the cluster", failure.error));
-            let second = round(&cluster, &config, &found, Way::InCluster, &mut signals);
-            Box::pin(second).await
+            Box::pin(round(cluster, config, nodes, Way::InCluster, signals)).await
         }
         outcome => outcome,
     }

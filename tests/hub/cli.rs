@@ -54,7 +54,23 @@ fn wrong_usage_is_status_2_and_names_the_fault() {
         (&["parse"], "--probe <NAME>"),
         (&["parse", "--probe", "all"], "unknown probe `all`"),
         (&["frobnicate"], "unrecognized subcommand"),
-        (&["--kind"], "unexpected argument"),
+        (
+            &["-kind", "-bogus"],
+            "flag provided but not defined: -bogus",
+        ),
+        (&["--kubeconfig"], "flag needs an argument: -kubeconfig"),
+        (&["trace"], "no pod is named"),
+        (&["trace", "Web"], "cannot be a Kubernetes name"),
+        (&["trace", "svc/web"], "is not a kind of target"),
+        (&["trace", "web", "-o", "yaml"], "goes with --dry-run"),
+        (
+            &["trace", "web", "--nats", "http://h"],
+            "one of own, in-cluster, auto",
+        ),
+        (
+            &["trace", "web", "--kubeconfig", "/nonexistent"],
+            "the kubeconfig /nonexistent cannot be read",
+        ),
     ] {
         let (code, text) = refused(arguments);
         assert_eq!(code, Some(2), "{arguments:?}: {text}");
@@ -63,13 +79,13 @@ fn wrong_usage_is_status_2_and_names_the_fault() {
 }
 
 #[test]
-fn without_a_word_it_prints_its_usage_and_ends_with_2() {
-    let (code, text) = refused(&[]);
-    assert_eq!(code, Some(2));
-    assert!(
-        text.contains("Usage: x-tracer") && text.contains("doctor"),
-        "{text}"
-    );
+fn without_a_word_it_is_the_original_and_says_what_that_lacks() {
+    let mut hub = command(&[]);
+    let no_cluster = hub.env_clear().env("HOME", "/nonexistent");
+    let end = Hub::spawn(no_cluster.stdout(Stdio::piped())).end();
+    assert_eq!(end.code, Some(2), "{end:#?}");
+    end.said(" Start x-tracer");
+    end.said("no kubeconfig: ");
 }
 
 #[test]

@@ -28,17 +28,25 @@ pub(crate) fn agent() -> PathBuf {
     agent
 }
 
-/// `x-tracer trace` in a lab: as its administrator, pods and agents in its namespace.
-pub(crate) fn trace(lab: &Lab, arguments: &[&str]) -> Command {
+/// `x-tracer` in a lab: as its administrator, agents in its namespace.
+pub(crate) fn x_tracer(lab: &Lab) -> Command {
     let mut command = Command::new(program());
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("KUBECONFIG", lab.server().admin_kubeconfig())
         .env("USER", "tester")
-        .stdin(Stdio::null())
+        .env("XTRACER_AGENT_NAMESPACE", &lab.namespace)
+        .env("XTRACER_HUB_ADDRESS", "127.0.0.1")
+        .stdin(Stdio::null());
+    command
+}
+
+/// `x-tracer trace` for pods of a lab's namespace.
+pub(crate) fn trace(lab: &Lab, arguments: &[&str]) -> Command {
+    let mut command = x_tracer(lab);
+    command
         .args(["trace", "-n", &lab.namespace])
-        .args(["--agent-namespace", &lab.namespace])
         .args(arguments);
     command
 }
@@ -114,7 +122,7 @@ impl Drop for Hub {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(work))
         .await
         .expect("it does not come to its end")

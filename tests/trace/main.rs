@@ -20,5 +20,8 @@ mod replay;
 mod container;
 mod hub;
 mod kubelet;
+mod scene;
+mod terminal;
 
 mod deploy;
+mod original;

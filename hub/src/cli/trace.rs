@@ -13,7 +13,7 @@ use super::shared::{EndArgs, Output, ProbeList, duration, probes};
 use crate::exit::{Exit, Failure};
 use crate::receive::Address;
 use crate::show::Format;
-use crate::trace::{Aim, Config, Nats, PodConfig};
+use crate::trace::{Aim, Config, Nats, PodConfig, Request};
 
 /// Flags of `trace`.
 #[derive(Args, Debug)]
@@ -40,10 +40,15 @@ pub struct TraceArgs {
     #[arg(long, value_name = "WHERE|URL", default_value = "own", value_parser = nats, help_heading = "NATS")]
     nats: Nats,
     /// Address at which agents reach this machine [default: of the node that is called as this machine]
-    #[arg(long, value_name = "ADDRESS", help_heading = "NATS")]
+    #[arg(
+        long,
+        env = "XTRACER_HUB_ADDRESS",
+        value_name = "ADDRESS",
+        help_heading = "NATS"
+    )]
     hub_address: Option<String>,
     /// The cluster is kind's: take the address of its control-plane node for this machine's
-    #[arg(long, help_heading = "NATS", conflicts_with = "hub_address")]
+    #[arg(long, help_heading = "NATS")]
     kind: bool,
     #[command(flatten)]
     login: LoginArgs,
@@ -225,7 +230,7 @@ impl AgentArgs {
 
 impl TraceArgs {
     /// What it means.
-    pub(crate) fn config(self) -> Result<Config, Failure> {
+    pub(crate) fn request(self) -> Result<Request, Failure> {
         let usage = |text: &'static str| Err(Failure::new(Exit::Usage, anyhow!(text)));
         let format = match (self.output, self.dry_run) {
             (None | Some(TraceOutput::Yaml), Some(DryRun::Client))
@@ -238,15 +243,18 @@ impl TraceArgs {
                 return usage("--dry-run prints YAML: leave -o out, or say -o yaml");
             }
         };
-        Ok(Config {
+        let config = Config {
             aim: self.targets.aim(false)?,
             settings: self.end.settings(self.probes.of_target()?, format),
-            cluster: self.cluster.options(),
             pod: self.agent.config(),
             nats: self.nats,
             access: self.login.access()?,
             hub_address: self.hub_address,
             kind: self.kind,
+        };
+        Ok(Request {
+            config,
+            cluster: self.cluster.options(),
             dry_run: self.dry_run.is_some(),
         })
     }

@@ -30,7 +30,7 @@ pub(crate) struct Aim {
 
 /// A node with something to trace.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// Its name.
     pub name: String,
     /// The value of its label of that name, which a pod is bound by.
@@ -83,7 +83,7 @@ impl Node {
 /// # Errors
 /// When there is nothing, or a pod that was named can't be traced. Others that can't be are told and
 /// left out.
-pub(super) async fn find(cluster: &Cluster, config: &Config) -> Result<Vec<Node>, Failure> {
+pub(crate) async fn find(cluster: &Cluster, config: &Config) -> Result<Vec<Node>, Failure> {
     let aim = &config.aim;
     let found = find::resolve(cluster, &aim.query(cluster)).await?;
     let mut by_node: BTreeMap<&str, Vec<AgentTarget>> = BTreeMap::new();

@@ -1,0 +1,90 @@
+//! A user at a pseudo-terminal.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Longest time that anything may take; only so that a bug ends a test.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A program whose standard input and output are a terminal. Killed when dropped.
+pub(crate) struct Terminal {
+    child: Child,
+    keyboard: File,
+    screen: mpsc::Receiver<Vec<u8>>,
+    /// All that it has shown so far, a terminal's `\r\n` as `\n`.
+    pub(crate) shown: String,
+}
+
+impl Terminal {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let pair = openpty(None, None).expect("a pseudo-terminal");
+        let slave = || Stdio::from(pair.slave.try_clone().expect("its other end"));
+        let child = command
+            .stdin(slave())
+            .stdout(slave())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("x-tracer");
+        drop(command);
+        let keyboard = File::from(pair.master);
+        let mut master = keyboard.try_clone().expect("the terminal");
+        let (show, screen) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            // The end of its last program is an error here, not an end of file.
+            while let Ok(read @ 1..) = master.read(&mut buffer) {
+                if show.send(buffer[..read].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self {
+            child,
+            keyboard,
+            screen,
+            shown: String::new(),
+        }
+    }
+
+    /// Waits until what is new on the screen ends in this.
+    pub(crate) fn until(&mut self, end: &str) {
+        let start = self.shown.len();
+        while !self.shown[start..].contains(end) {
+            let chunk = self.screen.recv_timeout(PATIENCE);
+            let chunk = chunk.unwrap_or_else(|_| panic!("no {end:?} in {:?}", self.shown));
+            self.shown
+                .push_str(&String::from_utf8(chunk).unwrap().replace("\r\n", "\n"));
+        }
+    }
+
+    pub(crate) fn type_in(&mut self, text: &str) {
+        self.keyboard.write_all(text.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        kill(Pid::from_raw(pid), signal).unwrap();
+    }
+
+    /// Its exit status and what it said on standard error, which is no terminal.
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
+        let mut said = String::new();
+        let stderr = self.child.stderr.as_mut().unwrap();
+        stderr.read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap().code(), said)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
