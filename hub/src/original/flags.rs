@@ -203,8 +203,8 @@ mod tests {
     #[test]
     fn the_usage_block_is_gos() {
         assert_eq!(
-            usage("./x-tracer", Some(Path::new("/root/.kube/config"))),
-            "Usage of ./x-tracer:\n  -kind\n    \tfor kind env.\n  -kubeconfig string\n    \t(optional) absolute path to the kubeconfig file (default \"/root/.kube/config\")\n"
+            usage("./x-tracer", Some(Path::new("/home/me/.kube/config"))),
+            "Usage of ./x-tracer:\n  -kind\n    \tfor kind env.\n  -kubeconfig string\n    \t(optional) absolute path to the kubeconfig file (default \"/home/me/.kube/config\")\n"
         );
         assert!(usage("x", None).ends_with("\tabsolute path to the kubeconfig file\n"));
     }
