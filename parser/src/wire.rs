@@ -8,7 +8,7 @@ mod subject;
 pub use decode::{DecodeError, MAX_PAYLOAD};
 pub(crate) use envelope::hex_members;
 pub use envelope::{By, Envelope};
-pub use status::{Ledger, State, Status};
+pub use status::{Ledger, Sight, State, Status, Verdict};
 pub use subject::{StatusSubject, Subject, SubjectError, decode_token, encode_token};
 
 /// The version of the contract. A reader refuses any other; a writer may add members within one.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use probeparser::Probe;
-use probeparser::wire::{State, Status};
+use probeparser::wire::{State, Status, Verdict};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -16,10 +16,11 @@ use crate::config::Config;
 use crate::exit::Exit;
 use crate::ledger::Ledger;
 use crate::options;
-use crate::pipeline::{Identity, Pipeline};
+use crate::pipeline::{Identity, Pipeline, Taken};
 use crate::probe::{self, ProbeEvent, ProbeSpec, Warm};
 use crate::scope::Scope;
 use crate::send::{self, Nats, Outbox};
+use crate::sight::{Canary, News, Watch};
 
 /// How often a probe's ledger is published while it changes.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
@@ -32,6 +33,8 @@ pub(crate) struct Prepared {
     pub(crate) scope: Scope,
     /// The process that starts tools.
     pub(crate) warm: Warm,
+    /// The process that makes known events.
+    pub(crate) canary: Canary,
     /// What this machine lacks, to be told to whoever watches.
     pub(crate) warnings: Vec<String>,
 }
@@ -48,6 +51,7 @@ pub(crate) async fn run(
     let Prepared {
         scope,
         warm,
+        canary,
         warnings,
     } = prepared;
     let scope = Arc::new(scope);
@@ -80,6 +84,7 @@ pub(crate) async fn run(
             probe,
             pipeline: Pipeline::new(probe, identity, scope, Arc::clone(&ledger)),
             ledger,
+            watch: Watch::new(probe, canary.clone()),
             announcer: announcer.clone(),
             outbox: outbox.clone(),
             slot: None,
@@ -117,7 +122,7 @@ pub(crate) async fn run(
     }
     drop(outbox);
     farewell(nats, sender, &announcer, &ended).await;
-    let blind = !ended.is_empty() && ended.iter().all(|probe| probe.state == State::GivenUp);
+    let blind = !ended.is_empty() && ended.iter().all(Ended::is_blind);
     Ok(if blind { Exit::Blind } else { Exit::Done })
 }
 
@@ -125,7 +130,15 @@ pub(crate) async fn run(
 struct Ended {
     probe: Probe,
     state: State,
+    verdict: Option<Verdict>,
     ledger: Arc<Ledger>,
+}
+
+impl Ended {
+    /// Whether it saw nothing in the end.
+    fn is_blind(&self) -> bool {
+        self.state == State::GivenUp || self.verdict == Some(Verdict::Blind)
+    }
 }
 
 /// Empties the queue, publishes the final ledgers, and takes leave of the server.
@@ -166,6 +179,7 @@ struct ProbeTask {
     probe: Probe,
     pipeline: Pipeline,
     ledger: Arc<Ledger>,
+    watch: Watch,
     announcer: Announcer,
     outbox: Outbox,
     /// Held while the tool compiles, so that not all of them fight for the CPUs at once.
@@ -190,6 +204,7 @@ impl ProbeTask {
                         return self.ended();
                     }
                 },
+                news = self.watch.news() => self.sight(news).await,
                 _ = report.tick() => {
                     let now = self.ledger.snapshot();
                     if now != reported {
@@ -206,6 +221,7 @@ impl ProbeTask {
         Ended {
             probe: self.probe,
             state: self.last_state,
+            verdict: self.watch.verdict(),
             ledger: self.ledger,
         }
     }
@@ -217,13 +233,13 @@ impl ProbeTask {
                 in_callback,
                 cut: _,
             } => {
-                if let Some(message) = self.pipeline.line(bytes) {
+                self.watch.heard();
+                match self.pipeline.line(bytes) {
                     // A callback is the kernel's event and can't wait; a plain line can.
-                    if in_callback {
-                        self.outbox.offer(message);
-                    } else {
-                        self.outbox.send(message).await;
-                    }
+                    Some(Taken::Message(message)) if in_callback => self.outbox.offer(message),
+                    Some(Taken::Message(message)) => self.outbox.send(message).await,
+                    Some(Taken::Known(record)) => self.watch.saw(&record),
+                    None => {}
                 }
             }
             ProbeEvent::Starting { tool_path, argv } => {
@@ -231,8 +247,12 @@ impl ProbeTask {
                 let command = format!("{} {}", tool_path.display(), argv.join(" "));
                 self.tell(State::Starting, command.trim_end()).await;
             }
-            ProbeEvent::Attached { took } => {
+            ProbeEvent::Attached { took, loaded } => {
                 self.slot = None;
+                // What only prints has no kernel to be blind in: recorded output, replayed.
+                if loaded {
+                    self.watch.attached(took);
+                }
                 let status = Status {
                     took_ms: u64::try_from(took.as_millis()).ok(),
                     ..self.status(State::Attached, "attached")
@@ -262,6 +282,7 @@ impl ProbeTask {
                 retry_in,
             } => {
                 self.slot = None;
+                self.watch.ended();
                 let (state, message) = match retry_in {
                     Some(wait) => {
                         self.ledger.restarted();
@@ -283,6 +304,7 @@ impl ProbeTask {
             }
             ProbeEvent::Stopped => {
                 self.slot = None;
+                self.watch.ended();
                 self.last_state = State::Stopped;
             }
         }
@@ -293,6 +315,16 @@ impl ProbeTask {
         self.last_state = State::Finished;
         self.tell(State::Finished, "the tool has come to its own end")
             .await;
+    }
+
+    /// Tells whether the probe sees.
+    async fn sight(&mut self, news: News) {
+        let status = Status {
+            remedy: news.remedy,
+            sight: Some(news.sight),
+            ..self.status(State::Note, &news.message)
+        };
+        self.announcer.send(&self.outbox, status).await;
     }
 
     fn status(&self, state: State, message: &str) -> Status {

@@ -56,6 +56,7 @@ impl Announcer {
             probes: Vec::new(),
             took_ms: None,
             ledger: None,
+            sight: None,
         }
     }
 

@@ -27,6 +27,13 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Run one tool in the foreground and print its events, unfiltered, a line each
     Probe(ProbeArgs),
+    /// The process that makes known events; the agent starts it for itself
+    #[command(hide = true)]
+    Canary {
+        /// The request that is answered by its start
+        #[arg(default_value_t = 0)]
+        answers: u64,
+    },
 }
 
 /// Flags of `run`. The environment is the original agent's, so that its pod needs no flag.

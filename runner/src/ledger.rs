@@ -17,6 +17,7 @@ pub(crate) struct Ledger {
     lost_samples: AtomicU64,
     lost_in_host: AtomicU64,
     restarts: AtomicU64,
+    known: AtomicU64,
 }
 
 /// Where one printed line ended.
@@ -67,6 +68,11 @@ impl Ledger {
         self.restarts.fetch_add(1, Relaxed);
     }
 
+    /// A line about the agent's own canary: no line of the account.
+    pub(crate) fn known(&self) {
+        self.known.fetch_add(1, Relaxed);
+    }
+
     /// The counters now, for a status message.
     pub(crate) fn snapshot(&self) -> wire::Ledger {
         wire::Ledger {
@@ -79,6 +85,7 @@ impl Ledger {
             lost_samples: self.lost_samples.load(Relaxed),
             lost_in_host: self.lost_in_host.load(Relaxed),
             restarts: self.restarts.load(Relaxed),
+            known: self.known.load(Relaxed),
         }
     }
 }

@@ -11,7 +11,8 @@
 //! send       a bounded queue, NATS
 //! ```
 //!
-//! `agent` joins the stages; `ledger` counts where every line went.
+//! `agent` joins the stages; `ledger` counts where every line went; `sight` makes events of its own
+//! and waits for them, because attached is not seeing.
 
 mod agent;
 mod announce;
@@ -22,8 +23,10 @@ mod exit;
 mod ledger;
 pub mod mounts;
 mod options;
+mod own_process;
 mod pipeline;
 pub mod probe;
 pub mod run;
 pub mod scope;
 mod send;
+mod sight;

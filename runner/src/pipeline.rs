@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use probeparser::wire::{By, Envelope, MAX_PAYLOAD, Subject};
-use probeparser::{Clock, Parsed, Parser, Probe, Text};
+use probeparser::{Clock, Parsed, Parser, Probe, Record, Text};
 
 use crate::ledger::{End, Ledger};
 use crate::scope::{self, Scope, Target, TargetKey, Verdict};
@@ -34,6 +34,14 @@ struct Named {
     pod: String,
     container: String,
     subject: async_nats::Subject,
+}
+
+/// What a line came to, if it is of a target or of the canary.
+pub(crate) enum Taken {
+    /// A target's event, to be published.
+    Message(Message),
+    /// The agent's own known event: it shows that the probe sees, and goes no further.
+    Known(Record),
 }
 
 /// A probe's stages between its tool and the queue.
@@ -74,16 +82,20 @@ impl Pipeline {
         self.parser = Parser::new(self.probe);
     }
 
-    /// Takes a line and gives the message that it makes, if it is an event of a target.
+    /// Takes a line and gives what it makes, if it is an event of a target or of the canary.
     ///
     /// The filter looks at the PID alone, so that the load of other pods costs no more than that.
-    pub(crate) fn line(&mut self, line: Vec<u8>) -> Option<Message> {
+    pub(crate) fn line(&mut self, line: Vec<u8>) -> Option<Taken> {
         let (pid, target, pid_ns, by) = match self.parser.pid(&line) {
             Ok(Some(pid)) => {
+                let verdict = self.scope.verdict(pid);
+                if verdict == Verdict::Canary {
+                    return self.known(pid, &line);
+                }
                 self.ledger.printed();
-                match self.scope.verdict(pid) {
+                match verdict {
                     Verdict::In { target, pid_ns, by } => (pid, target, pid_ns, by),
-                    Verdict::Out => return self.end(End::Outside),
+                    Verdict::Out | Verdict::Canary => return self.end(End::Outside),
                     Verdict::Unknown => return self.end(End::Unattributed),
                 }
             }
@@ -134,20 +146,39 @@ impl Pipeline {
             raw: Text::from(line),
             cut: false,
         };
-        Some(Message {
+        Some(Taken::Message(Message {
             subject: names.subject.clone(),
             payload: encode_within(&mut envelope, MAX_PAYLOAD),
             ledger: Some(Arc::clone(&self.ledger)),
-        })
+        }))
     }
 
-    fn end(&self, end: End) -> Option<Message> {
+    /// A line about the canary, which nobody is shown. One that can't be parsed proves nothing, and
+    /// is the parser's trouble with any line of the kind.
+    fn known(&mut self, pid: u32, line: &[u8]) -> Option<Taken> {
+        match self.parser.line(line) {
+            Ok(Parsed::Record { record, .. }) if record.pid() == Some(pid) => {
+                self.ledger.known();
+                Some(Taken::Known(record))
+            }
+            Ok(_) => {
+                self.ledger.printed();
+                self.end(End::Unparsed)
+            }
+            Err(error) => {
+                self.ledger.printed();
+                self.unparsed(&error)
+            }
+        }
+    }
+
+    fn end(&self, end: End) -> Option<Taken> {
         self.ledger.ended(end);
         None
     }
 
     /// The line may be another pod's, so its text goes to the agent's own log, never to NATS.
-    fn unparsed(&self, error: &probeparser::ParseError) -> Option<Message> {
+    fn unparsed(&self, error: &probeparser::ParseError) -> Option<Taken> {
         tracing::warn!("{error}");
         self.end(End::Unparsed)
     }
@@ -190,7 +221,7 @@ fn encode_within(envelope: &mut Envelope<'_>, limit: usize) -> Vec<u8> {
     let room = (limit - ENVELOPE_ROOM) / 12;
     envelope.cut = true;
     envelope.raw.truncate(room / 2);
-    if let probeparser::Record::Execsnoop(exec) = &mut envelope.record {
+    if let Record::Execsnoop(exec) = &mut envelope.record {
         exec.args.truncate(room / 2);
     }
     envelope.encode()
@@ -225,7 +256,6 @@ impl NodeClock {
 
 #[cfg(test)]
 mod tests {
-    use probeparser::Record;
     use probeparser::record::Execsnoop;
 
     use super::*;

@@ -47,6 +47,8 @@ pub enum ProbeEvent {
     Attached {
         /// Time from the start of its process.
         took: Duration,
+        /// It has programs in the kernel; a tool without has only printed.
+        loaded: bool,
     },
     /// One event, or one line that was printed outside an event.
     Line {

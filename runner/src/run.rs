@@ -1,5 +1,5 @@
 //! From the command line to the agent, in the one order that works: arguments, mount namespace,
-//! warm parent, scope, and only then the runtime with its threads.
+//! warm parent, scope, canary, and only then the runtime with its threads.
 
 use std::process::ExitCode;
 
@@ -14,6 +14,7 @@ use crate::mounts;
 use crate::options;
 use crate::probe::{ProbeSpec, WarmParent, foreground};
 use crate::scope::{self, Scope, TargetError};
+use crate::sight::{self, Canary, Young};
 
 /// Does what was asked and says how it ended.
 #[must_use]
@@ -23,6 +24,7 @@ pub fn main(cli: Cli) -> ExitCode {
         None => trace(cli.run).into(),
         Some(Command::Run(args)) => trace(*args).into(),
         Some(Command::Probe(args)) => probe(args),
+        Some(Command::Canary { answers }) => sight::inside::live(answers),
     }
 }
 
@@ -64,13 +66,23 @@ fn prepare_and_run(config: Config) -> anyhow::Result<Exit> {
         let added = scope.add(target.clone())?;
         warnings.extend(added.warnings.iter().map(ToString::to_string));
     }
+    // Its namespace is new to the tools' filters, and its birth is in the kernel table.
+    let canary = Young::start().and_then(|canary| {
+        let added = scope.add_canary(canary.pid());
+        added.map(|()| canary).map_err(|error| error.to_string())
+    });
     runtime()?.block_on(async {
         let warm = warm.connect()?;
+        let canary = match canary {
+            Ok(canary) => canary.connect().context("cannot talk to the canary")?,
+            Err(reason) => Canary::none(reason),
+        };
         agent::run(
             config,
             Prepared {
                 scope,
                 warm,
+                canary,
                 warnings,
             },
             stop_signal()?,

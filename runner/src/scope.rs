@@ -33,7 +33,7 @@ mod target;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use error::{ScopeError, TargetError, Warning};
 pub use target::{Target, TargetKey, TargetSyntaxError};
@@ -82,6 +82,8 @@ pub enum Verdict {
     },
     /// It belongs to none.
     Out,
+    /// It belongs to the agent's canary ([`Scope::add_canary`]).
+    Canary,
     /// Nobody can tell: the process is gone and the kernel table has not seen it, or it died
     /// before its would-be target was added, or it is the idle task (PID 0). To be dropped and counted.
     Unknown,
@@ -129,6 +131,8 @@ pub struct Scope {
     // an inode that has become free for another namespace.
     filter: Option<Filter>,
     targets: RwLock<Targets>,
+    /// The number of the canary among the targets.
+    canary: OnceLock<usize>,
     denied: AtomicU64,
     failed: AtomicU64,
 }
@@ -173,6 +177,7 @@ impl Scope {
             table,
             filter,
             targets: RwLock::default(),
+            canary: OnceLock::new(),
             denied: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         };
@@ -232,6 +237,20 @@ impl Scope {
         })
     }
 
+    /// Lets the events of the agent's canary pass the tools' filters. `pid` is the first process of
+    /// a PID namespace of its own; there is one canary.
+    ///
+    /// # Errors
+    /// As for any target.
+    pub fn add_canary(&self, pid: u32) -> Result<(), TargetError> {
+        let added = self.add(TargetKey::Pid(pid).into())?;
+        // A second one would be a target like any other, and published: take it out again.
+        if self.canary.set(added.id).is_err() {
+            self.remove(added.id);
+        }
+        Ok(())
+    }
+
     /// Ends the tracing of a target and lets its namespace go. `None` if there is none of that number.
     pub fn remove(&self, id: usize) -> Option<Target> {
         let mut targets = self.write();
@@ -260,11 +279,7 @@ impl Scope {
         if let Some(entry) = self.table.as_ref().and_then(|table| table.get(pid)) {
             match targets.claim(&entry) {
                 Claim::By(target) => {
-                    return Verdict::In {
-                        target,
-                        pid_ns: Some(entry.pid_ns),
-                        by: By::Kernel,
-                    };
+                    return self.owned(target, Some(entry.pid_ns), By::Kernel);
                 }
                 Claim::Nobody => return Verdict::Out,
                 Claim::Undated => {}
@@ -298,11 +313,18 @@ impl Scope {
             Some(held) => Some(held.id),
             None => targets.owner(&process.pid_namespace()?.lineage()?),
         };
-        Ok(owner.map_or(Verdict::Out, |target| Verdict::In {
-            target,
-            pid_ns: process.numbers().ok().map(|numbers| numbers.inner),
-            by: By::Procfs,
+        Ok(owner.map_or(Verdict::Out, |target| {
+            let pid_ns = process.numbers().ok().map(|numbers| numbers.inner);
+            self.owned(target, pid_ns, By::Procfs)
         }))
+    }
+
+    fn owned(&self, target: usize, pid_ns: Option<u32>, by: By) -> Verdict {
+        if self.canary.get() == Some(&target) {
+            Verdict::Canary
+        } else {
+            Verdict::In { target, pid_ns, by }
+        }
     }
 
     /// The map by which the tools filter in the kernel, pinned: BPF hash, key the 64-bit inode of

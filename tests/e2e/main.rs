@@ -16,3 +16,4 @@ mod plain_nats;
 mod ends;
 mod lines;
 mod processes;
+mod sight;

@@ -69,7 +69,7 @@ impl From<ProbeEvent> for Event {
                 tool_path: path,
                 argv,
             } => Event::Starting { path, argv },
-            ProbeEvent::Attached { took } => {
+            ProbeEvent::Attached { took, .. } => {
                 assert!(
                     took > Duration::ZERO && took < Duration::from_secs(600),
                     "{took:?}"

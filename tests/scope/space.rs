@@ -208,6 +208,6 @@ pub(crate) fn trace(scope: &Scope, space: &Space) -> usize {
 pub(crate) fn owner(verdict: Verdict) -> Option<(usize, By)> {
     match verdict {
         Verdict::In { target, by, .. } => Some((target, by)),
-        Verdict::Out | Verdict::Unknown => None,
+        Verdict::Out | Verdict::Canary | Verdict::Unknown => None,
     }
 }

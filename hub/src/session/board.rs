@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use probeparser::Probe;
-use probeparser::wire::{Ledger, State, Status};
+use probeparser::wire::{Ledger, Sight, State, Status, Verdict};
 
 use crate::receive::Stream;
 
@@ -13,7 +13,7 @@ const WORDS: usize = 8;
 const MAX_ENTRIES: usize = 100_000;
 
 /// One probe of one agent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Standing {
     /// Its last state that is one of its life: notes and reports are none.
     pub state: State,
@@ -23,6 +23,8 @@ pub(super) struct Standing {
     pub(crate) interruptions: u64,
     /// Its latest ledger.
     pub ledger: Option<Ledger>,
+    /// Whether it sees, as far as that is proven.
+    pub sight: Option<Sight>,
 }
 
 impl Standing {
@@ -33,6 +35,17 @@ impl Standing {
             self.state,
             State::Stopped | State::Finished | State::GivenUp
         )
+    }
+
+    /// What is proven of its sight.
+    #[must_use]
+    pub(super) fn verdict(&self) -> Option<Verdict> {
+        self.sight.as_ref().map(|sight| sight.verdict)
+    }
+
+    /// Whether it shows nothing whatever happens.
+    fn is_blind(&self) -> bool {
+        self.state == State::GivenUp || self.verdict() == Some(Verdict::Blind)
     }
 
     /// Whether it is past its start.
@@ -65,6 +78,7 @@ pub(super) struct Board {
     /// Nodes whose agent did not come up, or ended by itself.
     lost: BTreeSet<String>,
     announced: bool,
+    sight_announced: bool,
 }
 
 impl Board {
@@ -78,6 +92,7 @@ impl Board {
             closed: BTreeSet::new(),
             lost: BTreeSet::new(),
             announced: false,
+            sight_announced: false,
         }
     }
 
@@ -164,6 +179,7 @@ impl Board {
                     worked: false,
                     interruptions: 0,
                     ledger: None,
+                    sight: None,
                 });
                 if !matches!(status.state, State::Note | State::Report) {
                     if standing.worked && status.state == State::Failed {
@@ -173,6 +189,9 @@ impl Board {
                     standing.worked |= matches!(status.state, State::Attached | State::Finished);
                 }
                 standing.ledger = status.ledger.or(standing.ledger);
+                if status.sight.is_some() {
+                    standing.sight.clone_from(&status.sight);
+                }
             }
         }
         if !self.announced && self.all(Standing::is_settled) {
@@ -184,6 +203,17 @@ impl Board {
                 .count();
             let all = self.crew.as_ref().map_or(0, Crew::size);
             lines.push(format!("probes attached {worked}/{all}"));
+        }
+        let is_known = |standing: &Standing| standing.is_final() || standing.sight.is_some();
+        if !self.sight_announced && status.sight.is_some() && self.all(is_known) {
+            self.sight_announced = true;
+            let see = self
+                .standings
+                .values()
+                .filter(|standing| standing.verdict() == Some(Verdict::Sees))
+                .count();
+            let all = self.crew.as_ref().map_or(0, Crew::size);
+            lines.push(format!("probes proven to see {see}/{all}"));
         }
         lines
     }
@@ -222,10 +252,10 @@ impl Board {
         self.all(Standing::is_final)
     }
 
-    /// Whether all our probes have been given up.
+    /// Whether all our probes have been given up, or are attached and see nothing.
     #[must_use]
     pub(super) fn is_blind(&self) -> bool {
-        self.all(|standing| standing.state == State::GivenUp)
+        self.all(Standing::is_blind)
     }
 
     /// Whether something holds for every probe of ours from which anything is expected.
@@ -247,12 +277,27 @@ impl Board {
             })
     }
 
+    /// Whether it says of a probe of ours that it sees, and nothing else was ever said: one line will
+    /// say it of all.
+    fn is_expected(&self, status: &Status) -> bool {
+        let sees = |sight: &Sight| sight.verdict == Verdict::Sees;
+        let mut others = self.standings.iter().filter(|(stream, _)| {
+            Some(stream.probe) == status.probe && stream.node == status.node
+        });
+        self.crew.is_some()
+            && status.sight.as_ref().is_some_and(sees)
+            && others.all(|(_, standing)| standing.sight.as_ref().is_none_or(sees))
+    }
+
     fn lines(&self, status: &Status) -> Vec<String> {
         let mut who = self.place(&status.node);
         if let Some(probe) = status.probe {
             who = format!("{who}{probe}: ");
         }
         let mut lines = Vec::new();
+        if self.is_expected(status) {
+            return lines;
+        }
         let ours = self.crew.is_some();
         if !(ours && status.probe.is_none() && status.state == State::Starting) {
             lines.extend(headline(status).map(|line| format!("{who}{line}")));
@@ -356,7 +401,44 @@ mod tests {
             probes: vec![],
             took_ms: None,
             ledger: None,
+            sight: None,
         }
+    }
+
+    fn sight(probe: Probe, verdict: Verdict) -> Status {
+        Status {
+            message: format!("{}: …", verdict.word()),
+            sight: Some(Sight {
+                verdict,
+                dead: vec![],
+            }),
+            ..status(Some(probe), State::Note)
+        }
+    }
+
+    #[test]
+    fn sight_is_summed_up_and_what_does_not_see_is_named() {
+        let mut board = own(&[Probe::Tcptracer, Probe::Tcpaccept]);
+        for probe in [Probe::Tcptracer, Probe::Tcpaccept] {
+            board.enter(&status(Some(probe), State::Attached));
+        }
+        let nothing: [&str; 0] = [];
+        assert_eq!(
+            board.enter(&sight(Probe::Tcptracer, Verdict::Sees)),
+            nothing
+        );
+        assert_eq!(
+            board.enter(&sight(Probe::Tcpaccept, Verdict::Blind)),
+            ["tcpaccept: blind: …", "probes proven to see 1/2"]
+        );
+        assert!(!board.is_blind());
+        assert_eq!(
+            board.enter(&sight(Probe::Tcpaccept, Verdict::Sees)),
+            ["tcpaccept: sees: …"]
+        );
+        board.enter(&sight(Probe::Tcptracer, Verdict::Blind));
+        board.enter(&sight(Probe::Tcpaccept, Verdict::Blind));
+        assert!(board.is_blind());
     }
 
     #[test]

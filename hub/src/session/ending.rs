@@ -41,7 +41,9 @@ impl Ending {
     /// When the session broke, or never came to anything.
     pub(super) fn verdict(self, board: &Board) -> Result<Exit, Failure> {
         if board.is_blind() {
-            let error = anyhow!("every probe has failed for good; each has said why above");
+            let error = anyhow!(
+                "every probe has failed for good, or sees nothing; each has said why above"
+            );
             return Err(Failure::new(Exit::Blind, error));
         }
         match self {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use probeparser::wire::{Ledger, State};
+use probeparser::wire::{Ledger, State, Verdict};
 
 use super::board::{Board, Standing};
 use crate::receive::{Start, Stream, StreamTally, Tally};
@@ -153,6 +153,9 @@ impl Account<'_> {
             self.taken(),
             self.missing()
         ));
+        if let Some(verdict) = self.standing.and_then(Standing::verdict) {
+            parts.push(verdict.word().to_owned());
+        }
         let repeats = self.tally.map_or(0, |tally| tally.repeats);
         let restarts = self.ledger().map_or(0, |ledger| ledger.restarts);
         for (count, what) in [(repeats, "came twice"), (restarts, "restarts")] {
@@ -192,6 +195,13 @@ impl Account<'_> {
             }
             if standing.state == State::GivenUp {
                 losses.push("given up, and saw nothing from then on".into());
+            }
+            match (standing.verdict(), &standing.sight) {
+                (Some(Verdict::Blind), _) => losses.push("blind: attached, and saw nothing".into()),
+                (Some(Verdict::Suspect), Some(sight)) => {
+                    losses.push(format!("did not see {}", sight.dead.join(", ")));
+                }
+                _ => {}
             }
         }
         if self.start == Start::AtOne && !self.is_final() {
@@ -234,6 +244,7 @@ mod tests {
             probes: vec![],
             took_ms: None,
             ledger: Some(ledger),
+            sight: None,
         };
         board.enter(&status);
         if state == State::Stopped {
@@ -287,6 +298,7 @@ mod tests {
         lost_samples: 0,
         lost_in_host: 0,
         restarts: 0,
+        known: 0,
     };
 
     fn last_line(state: State, ledger: Ledger, seqs: &[u64]) -> String {
@@ -382,6 +394,7 @@ mod tests {
             probes: vec![],
             took_ms: None,
             ledger: None,
+            sight: None,
         };
         // A failure before the first attachment hides nothing that was promised.
         for state in [

@@ -50,6 +50,10 @@ pub struct Ledger {
     pub lost_in_host: u64,
     /// How often the tool was started again.
     pub restarts: u64,
+    /// Lines about the agent's own known events (see [`Sight`]); they are in no other column, not
+    /// even in `printed`. Agents of the first days say nothing of it.
+    #[serde(default)]
+    pub known: u64,
 }
 
 impl Ledger {
@@ -66,6 +70,44 @@ impl Ledger {
         .into_iter()
         .fold(self.outside, u64::saturating_add)
     }
+}
+
+/// What became of the events that the agent made itself to see whether a probe reports them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// All were reported.
+    Sees,
+    /// Some were, or some of their columns hold nothing: which, is in [`Sight::dead`].
+    Suspect,
+    /// None was: the tool is attached, and silent whatever happens.
+    Blind,
+    /// They could not be made. Also what a later release may say that this one does not know.
+    #[serde(other)]
+    Unproven,
+}
+
+impl Verdict {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sees => "sees",
+            Self::Suspect => "suspect",
+            Self::Blind => "blind",
+            Self::Unproven => "unproven",
+        }
+    }
+}
+
+/// Whether a probe that is attached sees: attached is not seeing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight {
+    /// What is proven.
+    pub verdict: Verdict,
+    /// Events and columns that are proven dead, in the tool's terms.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dead: Vec<String>,
 }
 
 /// One status message. Without `probe` it is about the agent itself.
@@ -102,6 +144,9 @@ pub struct Status {
     /// The probe's ledger so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<Ledger>,
+    /// Whether the probe sees, when that is news.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sight: Option<Sight>,
 }
 
 impl Status {
@@ -150,8 +195,25 @@ mod tests {
                 published: 3,
                 ..Ledger::default()
             }),
+            sight: Some(Sight {
+                verdict: Verdict::Suspect,
+                dead: vec!["MISSES".into()],
+            }),
         };
         assert_eq!(Status::decode(&status.encode()).unwrap(), status);
+    }
+
+    #[test]
+    fn an_agent_of_another_day_is_understood() {
+        let earlier = r#"{"v":1,"session":"s","node":"n","time":"t","state":"report","ledger":
+            {"printed":1,"outside":1,"unattributed":0,"unparsed":0,"dropped":0,"published":0,
+             "lost_samples":0,"lost_in_host":0,"restarts":0}}"#;
+        let status = Status::decode(earlier.as_bytes()).unwrap();
+        assert_eq!(status.ledger.unwrap().known, 0);
+        let later = r#"{"v":1,"session":"s","node":"n","time":"t","state":"note","sight":
+            {"verdict":"dazzled","since":4}}"#;
+        let status = Status::decode(later.as_bytes()).unwrap();
+        assert_eq!(status.sight.unwrap().verdict, Verdict::Unproven);
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub(super) fn write(py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
         if !*attached && !*loaded {
             // A tool without BPF works as soon as it prints.
             *attached = true;
-            outlet.queue(&attached_after(*started));
+            outlet.queue(&attached_after(*started, false));
         }
         outlet.queue(&frame(&line));
     });
@@ -180,7 +180,8 @@ pub(super) fn attached() -> bool {
     if std::mem::replace(&mut port.attached, true) {
         return false;
     }
-    port.outlet.queue(&attached_after(port.started));
+    port.outlet
+        .queue(&attached_after(port.started, port.loaded));
     port.outlet.send();
     true
 }
@@ -222,8 +223,9 @@ fn frame<'a>(line: &Captured<'a>) -> Frame<'a> {
     }
 }
 
-fn attached_after(started: Instant) -> Frame<'static> {
+fn attached_after(started: Instant, loaded: bool) -> Frame<'static> {
     Frame::Attached {
         after_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        loaded,
     }
 }

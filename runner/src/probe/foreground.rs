@@ -92,7 +92,7 @@ fn note(event: &ProbeEvent) -> io::Result<()> {
         ProbeEvent::Starting { tool_path, argv } => {
             say(&format!("runs {} {}", tool_path.display(), argv.join(" ")))
         }
-        ProbeEvent::Attached { took } => {
+        ProbeEvent::Attached { took, .. } => {
             say(&format!("attached after {:.1} s", took.as_secs_f64()))
         }
         ProbeEvent::Lost { buffer, count } => {

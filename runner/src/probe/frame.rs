@@ -31,8 +31,9 @@ pub(crate) enum Frame<'a> {
         in_callback: bool,
         cut: bool,
     },
-    /// The tool waits for its first event, this many microseconds after its start.
-    Attached { after_us: u64 },
+    /// The tool waits for its first event, this many microseconds after its start; or, without a
+    /// program in the kernel, it has printed.
+    Attached { after_us: u64, loaded: bool },
     /// The kernel dropped samples of this buffer.
     Lost { buffer: String, count: u64 },
     /// The host dropped events because the agent did not take them in time.
@@ -77,7 +78,13 @@ impl Frame<'_> {
                     | if *cut { FLAG_CUT } else { 0 };
                 put(out, KIND_LINE, &[&[flags], bytes]);
             }
-            Frame::Attached { after_us } => put(out, KIND_ATTACHED, &[&after_us.to_le_bytes()]),
+            Frame::Attached { after_us, loaded } => {
+                put(
+                    out,
+                    KIND_ATTACHED,
+                    &[&after_us.to_le_bytes(), &[u8::from(*loaded)]],
+                );
+            }
             Frame::Lost { buffer, count } => {
                 put(out, KIND_LOST, &[&count.to_le_bytes(), buffer.as_bytes()]);
             }
@@ -176,9 +183,13 @@ fn decode(kind: u8, payload: &[u8]) -> Result<Frame<'_>, FrameError> {
                 cut: flags & FLAG_CUT != 0,
             }
         }
-        KIND_ATTACHED => Frame::Attached {
-            after_us: number().ok_or(senseless)?.0,
-        },
+        KIND_ATTACHED => {
+            let (after_us, loaded) = number().ok_or(senseless)?;
+            Frame::Attached {
+                after_us,
+                loaded: loaded == [1],
+            }
+        }
         KIND_LOST => {
             let (count, buffer) = number().ok_or(senseless)?;
             Frame::Lost {
@@ -215,6 +226,7 @@ mod tests {
             },
             Frame::Attached {
                 after_us: 1_234_567,
+                loaded: true,
             },
             Frame::Lost {
                 buffer: "ipv4_events".into(),

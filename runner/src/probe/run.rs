@@ -147,10 +147,11 @@ impl<'a> Run<'a> {
                         cut,
                     }
                 }
-                Ok(Some(Frame::Attached { after_us })) => {
+                Ok(Some(Frame::Attached { after_us, loaded })) => {
                     self.attached = Some(Instant::now());
                     ProbeEvent::Attached {
                         took: Duration::from_micros(after_us),
+                        loaded,
                     }
                 }
                 Ok(Some(Frame::Lost { buffer, count })) => ProbeEvent::Lost { buffer, count },

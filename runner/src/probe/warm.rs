@@ -7,15 +7,15 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, socketpair};
-use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, getppid, pipe2, setpgid};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{oneshot, watch};
 
 use super::control::{self, Exit, Report, Request, ToolRun};
 use crate::embed;
+use crate::own_process::OwnProcess;
 
 /// Why there is no warm parent, or no process from it.
 #[derive(Debug, thiserror::Error)]
@@ -51,19 +51,8 @@ fn system(step: &'static str) -> impl FnOnce(nix::Error) -> WarmError {
 #[derive(Debug)]
 pub struct WarmParent {
     control: OwnedFd,
-    process: Process,
-}
-
-/// Ends the process and takes its status; its tools die with it (PDEATHSIG).
-#[derive(Debug)]
-struct Process(Pid);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It is our child and not reaped, so the number is its own. Dead already is what we want.
-        kill(self.0, Signal::SIGKILL).ok();
-        waitpid(self.0, None).ok();
-    }
+    /// Its tools die with it (PDEATHSIG).
+    process: OwnProcess,
 }
 
 impl WarmParent {
@@ -89,7 +78,7 @@ impl WarmParent {
         match unsafe { fork() }.map_err(system("fork the warm parent"))? {
             ForkResult::Parent { child } => Ok(Self {
                 control: ours,
-                process: Process(child),
+                process: OwnProcess(child),
             }),
             ForkResult::Child => {
                 drop(ours);
@@ -159,7 +148,7 @@ struct Client {
     info: watch::Receiver<Option<WarmInfo>>,
     next: AtomicU64,
     reader: tokio::task::JoinHandle<()>,
-    _process: Process,
+    _process: OwnProcess,
 }
 
 impl Drop for Client {

@@ -5,6 +5,7 @@ program would have sent: the tcp tools an address pair, execsnoop one event an a
 the return, biosnoop a request, cachetop and cachestat page counts.
 """
 import json
+import os
 import socket
 import types
 
@@ -67,6 +68,37 @@ def acts():
             given = [_from_json(entry) for entry in json.load(source)]
     for _ in range(_settings.REPEAT):
         yield from given
+
+
+def known():
+    """What the agent's canary does, as far as the settings let the tools see it."""
+    pid = _canary() if _settings.CANARY else None
+    if pid is None:
+        return []
+    families = [dict(family=4)]
+    if "ipv6" in _settings.CANARY:
+        families.append(dict(family=6, saddr="::1", daddr="::1"))
+    return [act(pid=pid, comm=b"x-canary", type=kind, rw="W" if kind == "connect" else "R", bytes=4096,
+                tx_b=3 << 10, rx_b=5 << 10, filename=b"/proc/self/exe", argv=(b"canary",),
+                pages_added=5, pages_accessed=4, buffers_dirtied=1, **family)
+            for family in families for kind in ("connect", "accept", "close") if kind in _settings.CANARY]
+
+
+def _canary():
+    """The number of the canary: a child of the agent, whose other child is our parent."""
+    agent = _status(os.getppid())["PPid"]
+    for entry in os.listdir("/proc"):
+        try:
+            if entry.isdigit() and (status := _status(entry))["PPid"] == agent and status["Name"] == "x-canary":
+                return int(entry)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return None
+
+
+def _status(pid):
+    with open("/proc/%s/status" % pid, encoding="utf-8", errors="replace") as text:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in text if ":\t" in line)
 
 
 def _from_json(entry):

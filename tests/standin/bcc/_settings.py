@@ -6,6 +6,7 @@ def _words(name, default=""):
     return set(filter(None, os.environ.get("XTRACER_STANDIN_" + name, default).split(",")))
 
 
+CANARY = _words("CANARY")
 COMPILE = os.environ.get("XTRACER_STANDIN_COMPILE", "")
 END = os.environ.get("XTRACER_STANDIN_END", "idle")
 EVENTS = os.environ.get("XTRACER_STANDIN_EVENTS", "")

@@ -66,7 +66,7 @@ class Counts:
         self._acts = [a for a in _feed.acts() if "control" not in a]
 
     def items(self):
-        return [pair for a in self._acts for pair in _feed.page_counts(a)]
+        return [pair for a in [*self._acts, *_feed.known()] for pair in _feed.page_counts(a)]
 
     def clear(self):
         pass
@@ -86,6 +86,8 @@ class dispatcher:
         for count in range(_ONE_POLL):
             a = next(self._acts, None)
             if a is None:
+                for a in _feed.known():
+                    self._deliver(a)
                 return count > 0
             self._deliver(a)
         return True

@@ -1,0 +1,56 @@
+//! A TCP session of the canary with itself.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use super::act::Facts;
+
+/// KiB that the side that connects sends, and that it is answered: tcplife counts in these.
+pub(super) const ASKED_KB: u64 = 3;
+pub(super) const ANSWERED_KB: u64 = 5;
+const ASKED: usize = (ASKED_KB as usize) << 10;
+const ANSWERED: usize = (ANSWERED_KB as usize) << 10;
+/// How long one step may take; only a packet filter on the loopback device makes it wait.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One session by IPv4, and one by IPv6 where the node has it.
+pub(super) fn talk() -> Result<Facts, String> {
+    session(Ipv4Addr::LOCALHOST.into())
+        .map_err(|error| format!("cannot connect to itself on the loopback device: {error}"))?;
+    Ok(Facts {
+        ipv6: session(Ipv6Addr::LOCALHOST.into()).is_ok(),
+        ..Facts::default()
+    })
+}
+
+/// Connect, accept, a question, an answer; the side that connected closes first.
+fn session(address: IpAddr) -> io::Result<()> {
+    let listener = TcpListener::bind(SocketAddr::new(address, 0))?;
+    // The kernel completes the connection by itself and keeps it for `accept`.
+    let mut client = TcpStream::connect_timeout(&listener.local_addr()?, PATIENCE)?;
+    let (mut server, _) = listener.accept()?;
+    for side in [&client, &server] {
+        side.set_read_timeout(Some(PATIENCE))?;
+    }
+    client.write_all(&[b'?'; ASKED])?;
+    server.read_exact(&mut [0; ASKED])?;
+    server.write_all(&[b'!'; ANSWERED])?;
+    client.read_exact(&mut [0; ANSWERED])?;
+    client.shutdown(Shutdown::Write)?;
+    // The end of the other side has arrived before this one closes: each side's role is certain.
+    server.read(&mut [0])?;
+    drop(server);
+    drop(client);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_talks_to_itself() {
+        assert!(talk().is_ok());
+    }
+}

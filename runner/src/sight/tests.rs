@@ -1,0 +1,99 @@
+//! The watch over a probe, with a canary of the tests' own and a clock that does not wait.
+
+use probeparser::record::Tcpaccept;
+
+use super::act::Act;
+use super::*;
+
+/// A canary that does every act at once, as `done` says.
+fn canary(done: Result<Facts, String>) -> Canary {
+    let (canary, mut requests) = Canary::of_tests();
+    tokio::spawn(async move {
+        while let Some((act, answer)) = requests.recv().await {
+            assert_eq!(act, Act::Talk);
+            answer.send(done.clone()).ok();
+        }
+    });
+    canary
+}
+
+fn accepted(address: &str) -> Record {
+    Record::Tcpaccept(Tcpaccept {
+        time_s: None,
+        pid: 7,
+        comm: "x-canary".into(),
+        ip: if address.contains(':') { 6 } else { 4 },
+        raddr: address.parse().unwrap(),
+        rport: Some(1),
+        laddr: address.parse().unwrap(),
+        lport: 2,
+    })
+}
+
+fn both() -> Result<Facts, String> {
+    Ok(Facts {
+        ipv6: true,
+        ..Facts::default()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_probe_is_blind_after_three_attempts() {
+    let mut watch = Watch::new(Probe::Tcpaccept, canary(both()));
+    let begun = Instant::now();
+    watch.attached(Duration::from_secs(10));
+    let news = watch.news().await;
+    assert_eq!(news.sight.verdict, Verdict::Blind);
+    assert_eq!(news.sight.dead, ["accepts", "IPv6"]);
+    assert!(news.remedy.is_some());
+    assert_eq!(begun.elapsed(), Duration::from_secs(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_seen_needs_no_time_and_what_is_missing_is_named() {
+    let mut watch = Watch::new(Probe::Tcpaccept, canary(both()));
+    let begun = Instant::now();
+    watch.attached(Duration::ZERO);
+    watch.step().await;
+    watch.saw(&accepted("127.0.0.1"));
+    watch.saw(&accepted("::1"));
+    assert_eq!(watch.news().await.sight.verdict, Verdict::Sees);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+
+    watch.attached(Duration::ZERO);
+    watch.saw(&accepted("127.0.0.1"));
+    // An address that nobody has used is none that was seen.
+    watch.saw(&accepted("::7f00:1"));
+    let sight = watch.news().await.sight;
+    assert_eq!(
+        (sight.verdict, &sight.dead[..]),
+        (Verdict::Suspect, &["IPv6".to_owned()][..])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_goes_blind_later_is_told() {
+    let mut watch = Watch::new(Probe::Tcpaccept, canary(both()));
+    watch.attached(Duration::ZERO);
+    watch.saw(&accepted("127.0.0.1"));
+    watch.saw(&accepted("::1"));
+    assert_eq!(watch.news().await.sight.verdict, Verdict::Sees);
+    let begun = Instant::now();
+    // Whoever reports sees, and is not asked.
+    watch.heard();
+    assert_eq!(watch.news().await.sight.verdict, Verdict::Blind);
+    assert!(begun.elapsed() > 2 * SILENCE, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_not_be_made_proves_nothing() {
+    let absent = || Canary::none("no rights".to_owned());
+    let broken = canary(Err("no rights".to_owned()));
+    for canary in [absent(), broken] {
+        let mut watch = Watch::new(Probe::Tcpaccept, canary);
+        watch.attached(Duration::ZERO);
+        let news = watch.news().await;
+        assert_eq!(news.sight.verdict, Verdict::Unproven);
+        assert!(news.message.contains("no rights"), "{}", news.message);
+    }
+}

@@ -1,0 +1,86 @@
+//! Attached is not seeing. The installed tools over the stand-in for bcc: it reports as much of the
+//! agent's own known events as a case lets it, and nothing else.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::pid_namespace::Contained;
+use crate::session::hub;
+
+/// `x-tracer local` with the installed tools, which see `canary`.
+fn tracer(target: &Contained, probes: &str, canary: &str) -> Command {
+    let standin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/standin");
+    let mut command = hub();
+    command
+        .args(["local", "--timeout", "60s", "--probes", probes, "--pid"])
+        .arg(target.pid.to_string())
+        .env("XTRACER_BCC_PATH", standin)
+        .env("XTRACER_STANDIN_CANARY", canary)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs it until it says `word`, then Ctrl-C: (exit status, standard output, what it said).
+fn until(mut command: Command, word: &str) -> (Option<i32>, String, String) {
+    let acts = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(acts.path(), "[]").expect("a file");
+    let mut hub = command
+        .env("XTRACER_STANDIN_EVENTS", acts.path())
+        .spawn()
+        .expect("x-tracer");
+    let mut stderr = BufReader::new(hub.stderr.take().expect("a pipe"));
+    let mut said = String::new();
+    while !said.lines().any(|line| line.contains(word)) {
+        let count = stderr.read_line(&mut said).expect("text");
+        assert!(count > 0, "it never said {word:?}: {said}");
+    }
+    let pid = Pid::from_raw(i32::try_from(hub.id()).expect("a PID"));
+    kill(pid, Signal::SIGINT).expect("a signal");
+    stderr.read_to_string(&mut said).expect("text");
+    let mut shown = String::new();
+    let mut stdout = hub.stdout.take().expect("a pipe");
+    stdout.read_to_string(&mut shown).expect("text");
+    (hub.wait().expect("an end").code(), shown, said)
+}
+
+#[test]
+fn probes_that_report_a_known_event_see_and_nobody_is_shown_it() {
+    let target = Contained::start();
+    let command = tracer(&target, "tcp,execsnoop", "connect,accept,close,ipv6");
+    let (status, shown, said) = until(command, "probes proven to see");
+    assert!(said.contains("probes proven to see 5/5"), "{said}");
+    assert_eq!(shown, "", "{said}");
+    assert!(said.contains("complete: every record"), "{said}");
+    assert_eq!(status, Some(0), "{said}");
+}
+
+#[test]
+fn a_probe_that_reports_nothing_is_blind_and_that_is_an_exit_status() {
+    let target = Contained::start();
+    let (status, _, said) = until(tracer(&target, "tcpaccept", ""), "probes proven to see");
+    let blind = "tcpaccept: blind: attached, but it reported nothing of a TCP session";
+    assert!(said.contains(blind), "{said}");
+    assert!(said.contains("tcpaccept: what to do: bcc 0.36"), "{said}");
+    assert!(said.contains("probes proven to see 0/1"), "{said}");
+    assert!(said.contains("incomplete: tcpaccept: blind"), "{said}");
+    assert_eq!(status, Some(5), "{said}");
+}
+
+#[test]
+fn a_kind_of_event_that_never_comes_makes_a_probe_suspect() {
+    let target = Contained::start();
+    let command = tracer(&target, "tcptracer", "connect,close,ipv6");
+    let (status, _, said) = until(command, "probes proven to see");
+    assert!(said.contains("tcptracer: suspect: "), "{said}");
+    assert!(said.contains("but not all: accepts"), "{said}");
+    assert!(
+        said.contains("incomplete: tcptracer: did not see accepts"),
+        "{said}"
+    );
+    assert_eq!(status, Some(0), "{said}");
+}
