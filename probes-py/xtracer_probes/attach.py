@@ -1,8 +1,7 @@
-"""Other attach points for kernels that have lost, or changed, the one a tool asks for.
+"""What mends a tool on kernels that have lost, or changed, what it asks for; its file stays as it is.
 
-Every row holds for one tool and one of its handlers: a target may only be replaced by functions that
-hand the handler the same first argument at an equivalent moment. The reasons and their evidence are in
-vendor-notes/bcc.md.
+Every row holds for one tool, and a target may only be replaced by functions that hand the handler the
+same first argument at an equivalent moment. The reasons and their evidence are in vendor-notes/bcc.md.
 """
 import collections
 
@@ -28,6 +27,35 @@ ROWS = (
 MISREAD = (
     ("biosnoop", ("block_io_start", "block_io_done"), (0, 29), (0, 36), "ioprio"),
 )
+
+# A tool that attaches and sees nothing complains of nothing: these rows are used when the agent has
+# found out, by an event of its own, that what `dead` names is never reported. `old` is the tool's text
+# or attach point; where it is not exactly what is expected, the row does not hold.
+Text = collections.namedtuple("Text", "old new")
+Function = collections.namedtuple("Function", "old new")
+Healing = collections.namedtuple("Healing", "tool dead change reason")
+
+HEALINGS = (
+    Healing("tcpaccept", "accepts",
+            Text("if (protocol != IPPROTO_TCP)", "if (newsk->sk_protocol != IPPROTO_TCP)"),
+            "the tool works out where the socket's protocol is from members that this kernel has elsewhere; "
+            "it is read by its name"),
+    Healing("cachetop", "MISSES",
+            Function("add_to_page_cache_lru", "filemap_add_folio"),
+            "pages enter this kernel's cache by filemap_add_folio, and add_to_page_cache_lru is hardly called"),
+    Healing("cachetop", "HITS",
+            Function("mark_page_accessed", "folio_mark_accessed"),
+            "this kernel marks pages by folio_mark_accessed, and mark_page_accessed is hardly called"),
+)
+
+
+def healings(tool, text, exists):
+    """The rows that hold for this tool with this program; `exists(name)` knows the kernel's functions."""
+    def holds(change):
+        if isinstance(change, Text):
+            return text.count(change.old) == 1
+        return exists(change.new)
+    return [row for row in HEALINGS if row.tool == tool and holds(row.change)]
 
 
 def replacement(tool, handler, target):

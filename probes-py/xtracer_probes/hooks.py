@@ -13,17 +13,18 @@ from xtracer_probes import attach, pidns
 POLL_MS = 200
 
 
-def install(host, tool, filter_map=None, page_cnt=None, ended=lambda: None):
+def install(host, tool, filter_map=None, page_cnt=None, heal=(), ended=lambda: None):
     """Hook the bcc that tools will import.
 
     `host` is the embedding program, `tool` the tool's plain name, `filter_map` the pinned map of PID
-    namespaces, `page_cnt` the least size of each perf ring in pages (a power of two), `ended()` returns
-    an exception with which a callback wanted to end the tool.
+    namespaces, `page_cnt` the least size of each perf ring in pages (a power of two), `heal` what is
+    proven dead and to be healed, `ended()` returns an exception with which a callback wanted to end the
+    tool.
     """
     import bcc
     from bcc import table
 
-    _loading(host, bcc.BPF)
+    _loading(host, bcc.BPF, tool, filter_map, heal)
     _polling(host, bcc.BPF, ended)
     _buffers(host, table, page_cnt)
     _attaching(host, bcc, tool)
@@ -42,14 +43,70 @@ def _replace(owner, name, wrap):
     setattr(owner, name, staticmethod(wrapped) if static else wrapped)
 
 
-def _loading(host, BPF):
+def _loading(host, BPF, tool, filter_map, heal):
     def wrap(original):
         def load(self, *args, **kwargs):
             host.loaded()
             _programs.append(self)
+            if isinstance(kwargs.get("text"), str):
+                program = _healed(host, BPF, tool, kwargs["text"], heal)
+                kwargs["text"] = _narrowed(host, tool, program, filter_map)
             return original(self, *args, **kwargs)
         return load
     _replace(BPF, "__init__", wrap)
+
+
+def _healed(host, BPF, tool, program, heal):
+    """The program with what heals it, and the hooks for the rest of that."""
+    def exists(function):
+        return BPF.ksymname(function.encode()) != -1
+
+    functions = {}
+    for row in attach.healings(tool, program, exists):
+        if row.dead not in heal:
+            host.healable(row.dead)
+            continue
+        host.healed(row.reason)
+        if isinstance(row.change, attach.Text):
+            program = program.replace(row.change.old, row.change.new)
+        else:
+            functions[row.change.old] = row.change.new
+    if functions:
+        _rerouting(BPF, functions)
+    return program
+
+
+def _rerouting(BPF, functions):
+    """Attach to `functions[name]` in the place of `name`, and let the tool see its own names."""
+    def wrap_attach(original):
+        def attach_kprobe(self, *args, **kwargs):
+            instead = functions.get(_text(kwargs.get("event")))
+            if instead:
+                kwargs["event"] = instead.encode()
+            return original(self, *args, **kwargs)
+        return attach_kprobe
+    _replace(BPF, "attach_kprobe", wrap_attach)
+    own = {new.encode(): old.encode() for old, new in functions.items()}
+
+    def wrap_ksym(original):
+        def ksym(*args, **kwargs):
+            name = original(*args, **kwargs)
+            return own.get(name, name)
+        return ksym
+    _replace(BPF, "ksym", wrap_ksym)
+
+
+def _narrowed(host, tool, program, filter_map):
+    """The program of a tool that knows no filter, with ours in it."""
+    if not filter_map or not pidns.can_be_written_into(tool):
+        return program
+    narrowed = pidns.written_into(tool, program, filter_map)
+    if narrowed is None:
+        host.note("%s: no filter in the kernel, this release's program is not as expected; "
+                  "what is foreign is sorted out by the agent" % tool)
+        return program
+    host.filtering()
+    return narrowed
 
 
 # What the tool has loaded; bcc keeps its programs to the end as well.

@@ -42,7 +42,7 @@ class CallbackErrors:
                     place, self._count, unraisable.exc_type.__name__, _words(error)))
 
 
-def run(host, tool, path, arguments, filter_map=None, page_cnt=None):
+def run(host, tool, path, arguments, filter_map=None, page_cnt=None, heal=()):
     """Run the file at `path` as a program with `arguments`.
 
     Returns (how, code, kind, words, trace). `how` is `finished`, `interrupted`, `exited` (with a code,
@@ -61,7 +61,7 @@ def run(host, tool, path, arguments, filter_map=None, page_cnt=None):
         host.note("%s: no filter in the kernel, there is no map at %s" % (tool, filter_map))
         filter_map = None
     try:
-        hooks.install(host, tool, filter_map, page_cnt, errors.ended)
+        hooks.install(host, tool, filter_map, page_cnt, heal, errors.ended)
     except ImportError:
         # A tool that needs bcc fails by itself, in its own words; others never ask.
         pass

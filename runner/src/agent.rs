@@ -20,7 +20,7 @@ use crate::pipeline::{Identity, Pipeline, Taken};
 use crate::probe::{self, ProbeEvent, ProbeSpec, Warm};
 use crate::scope::Scope;
 use crate::send::{self, Nats, Outbox};
-use crate::sight::{Canary, News, Watch};
+use crate::sight::{Canary, News, Told, Watch};
 
 /// How often a probe's ledger is published while it changes.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
@@ -112,6 +112,7 @@ pub(crate) async fn run(
                         tools_dirs: config.tools_dirs.clone(),
                         filter_map: scope.filter_map().map(Into::into),
                         page_cnt: None,
+                        heal: Vec::new(),
                         restart: true,
                     };
                     probes.spawn(task.run(spec, warm.clone(), stop.clone()));
@@ -204,7 +205,13 @@ impl ProbeTask {
                         return self.ended();
                     }
                 },
-                news = self.watch.news() => self.sight(news).await,
+                news = self.watch.news() => match news {
+                    News::Sight(told) => self.sight(told).await,
+                    News::Heal { dead, message } => {
+                        self.tell(State::Note, &message).await;
+                        host.heal(dead);
+                    }
+                },
                 _ = report.tick() => {
                     let now = self.ledger.snapshot();
                     if now != reported {
@@ -244,6 +251,7 @@ impl ProbeTask {
             }
             ProbeEvent::Starting { tool_path, argv } => {
                 self.pipeline.restart();
+                self.watch.starting();
                 let command = format!("{} {}", tool_path.display(), argv.join(" "));
                 self.tell(State::Starting, command.trim_end()).await;
             }
@@ -270,6 +278,8 @@ impl ProbeTask {
                 self.ledger.lost_in_host(count);
                 tracing::warn!("{}: {count} events were lost on their way here", self.probe);
             }
+            ProbeEvent::Healable(dead) => self.watch.healable(dead),
+            ProbeEvent::Healed(reason) => self.watch.healed(reason),
             ProbeEvent::Note(note) => self.tell(State::Note, &note).await,
             ProbeEvent::Said(line) => {
                 tracing::info!("{} said: {}", self.probe, line.escape_debug());
@@ -318,11 +328,11 @@ impl ProbeTask {
     }
 
     /// Tells whether the probe sees.
-    async fn sight(&mut self, news: News) {
+    async fn sight(&mut self, told: Told) {
         let status = Status {
-            remedy: news.remedy,
-            sight: Some(news.sight),
-            ..self.status(State::Note, &news.message)
+            remedy: told.remedy,
+            sight: Some(told.sight),
+            ..self.status(State::Note, &told.message)
         };
         self.announcer.send(&self.outbox, status).await;
     }

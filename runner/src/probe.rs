@@ -73,6 +73,10 @@ pub enum ProbeEvent {
     },
     /// Something a person should know, e.g. that another attach point was used.
     Note(String),
+    /// If this should be dead, by its name in the tool's terms, it can be healed ([`Probe::heal`]).
+    Healable(String),
+    /// The tool runs healed, for this reason.
+    Healed(String),
     /// A line that the tool, its Python or its C libraries printed for people. Not escaped. Lines that
     /// nobody takes in time are left out here, but not in a failure's `said`.
     Said(String),

@@ -130,6 +130,7 @@ fn probe(args: ProbeArgs) -> ExitCode {
         tools_dirs: args.tools_dir,
         filter_map: args.map,
         page_cnt: None,
+        heal: Vec::new(),
         restart: false,
     };
     // The tools want debugfs and tracefs; what can't be mounted is missed by name later.

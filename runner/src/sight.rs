@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 pub(crate) use canary::{Canary, Young};
-pub(crate) use words::News;
+pub(crate) use words::Told;
 
 use act::Facts;
 use proof::Proof;
@@ -44,6 +44,20 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// One that did not see is asked again after this time: what it hooks may have been loaded late.
 const AGAIN: Duration = Duration::from_secs(300);
 
+/// What comes of a round.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// Something new is proven.
+    Sight(Told),
+    /// The probe is to be started again with what heals these.
+    Heal {
+        /// What is dead, by its name.
+        dead: Vec<String>,
+        /// What to tell meanwhile.
+        message: String,
+    },
+}
+
 /// The proof of sight of one probe, for as long as it runs.
 pub(crate) struct Watch {
     probe: Probe,
@@ -54,6 +68,12 @@ pub(crate) struct Watch {
     /// It has printed something since it was last asked.
     heard: bool,
     told: Option<Sight>,
+    /// What the running tool could be healed of.
+    healable: Vec<String>,
+    /// Why the running tool was changed.
+    healings: Vec<String>,
+    /// It is not healed twice.
+    tried: bool,
 }
 
 enum Phase {
@@ -78,7 +98,27 @@ impl Watch {
             patience: REPORT_AT_LEAST,
             heard: false,
             told: None,
+            healable: Vec::new(),
+            healings: Vec::new(),
+            tried: false,
         }
+    }
+
+    /// A process is being started for the tool.
+    pub(crate) fn starting(&mut self) {
+        self.ended();
+        self.healable.clear();
+        self.healings.clear();
+    }
+
+    /// The tool that is being started could be healed of this.
+    pub(crate) fn healable(&mut self, dead: String) {
+        self.healable.push(dead);
+    }
+
+    /// The tool that is being started is changed, for this reason.
+    pub(crate) fn healed(&mut self, reason: String) {
+        self.healings.push(reason);
     }
 
     /// The tool has attached, after this time: begin.
@@ -167,7 +207,14 @@ impl Watch {
     }
 
     fn conclude(&mut self) -> Option<News> {
-        let sight = self.proof.sight();
+        let mut sight = self.proof.sight();
+        if !self.healings.is_empty() {
+            sight.healed = Some(self.healings.join("; "));
+        }
+        if let Some(heal) = self.heal(&sight) {
+            self.phase = Phase::Off;
+            return Some(heal);
+        }
         let pause = if sight.verdict == Verdict::Sees {
             SILENCE
         } else {
@@ -178,9 +225,25 @@ impl Watch {
         if self.told.as_ref() == Some(&sight) {
             return None;
         }
-        let news = words::news(self.probe, &sight, self.told.as_ref(), self.proof.lacking());
+        let told = words::told(self.probe, &sight, self.told.as_ref(), self.proof.lacking());
         self.told = Some(sight);
-        Some(news)
+        Some(News::Sight(told))
+    }
+
+    /// What can be healed is healed before anything is told of it.
+    fn heal(&mut self, sight: &Sight) -> Option<News> {
+        let can = |dead: &&String| self.healable.contains(dead);
+        let dead: Vec<_> = sight.dead.iter().filter(can).cloned().collect();
+        if dead.is_empty() || std::mem::replace(&mut self.tried, true) {
+            return None;
+        }
+        Some(News::Heal {
+            message: format!(
+                "{}; it is started again in a way that may mend this",
+                words::told(self.probe, sight, self.told.as_ref(), None).message
+            ),
+            dead,
+        })
     }
 }
 

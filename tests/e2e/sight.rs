@@ -72,6 +72,26 @@ fn a_probe_that_reports_nothing_is_blind_and_that_is_an_exit_status() {
 }
 
 #[test]
+fn a_blind_probe_that_can_be_healed_is_healed_and_says_so() {
+    let target = Contained::start();
+    let mut command = tracer(&target, "tcpaccept", "connect,accept,close,ipv6");
+    command.env("XTRACER_STANDIN_NEEDS", "newsk->sk_protocol != IPPROTO_TCP");
+    let (status, shown, said) = until(command, "probes proven to see");
+    assert!(
+        said.contains("it is started again in a way that may mend this"),
+        "{said}"
+    );
+    assert!(
+        said.contains("tcpaccept: healed: the tool works out"),
+        "{said}"
+    );
+    assert!(said.contains("probes proven to see 1/1"), "{said}");
+    assert!(said.contains("; sees; healed"), "{said}");
+    assert!(said.contains("complete: every record"), "{said}");
+    assert_eq!((status, shown.as_str()), (Some(0), ""), "{said}");
+}
+
+#[test]
 fn a_kind_of_event_that_never_comes_makes_a_probe_suspect() {
     let target = Contained::start();
     let command = tracer(&target, "tcptracer", "connect,close,ipv6");

@@ -17,6 +17,7 @@ pub(crate) struct Spec {
     pub(crate) tools_dirs: Vec<PathBuf>,
     pub(crate) filter_map: Option<PathBuf>,
     pub(crate) page_cnt: Option<u32>,
+    pub(crate) heal: Vec<String>,
     pub(crate) restart: bool,
     /// Take no event before the case says `go`.
     pub(crate) hold: bool,
@@ -45,6 +46,8 @@ pub(crate) enum Event {
         count: u64,
     },
     Note(String),
+    Healable(String),
+    Healed(String),
     Said(String),
     Failed {
         kind: String,
@@ -88,6 +91,8 @@ impl From<ProbeEvent> for Event {
             ProbeEvent::Lost { buffer, count } => Event::Lost { buffer, count },
             ProbeEvent::Dropped { count } => Event::Dropped { count },
             ProbeEvent::Note(text) => Event::Note(text),
+            ProbeEvent::Healable(dead) => Event::Healable(dead),
+            ProbeEvent::Healed(reason) => Event::Healed(reason),
             ProbeEvent::Said(text) => Event::Said(text),
             ProbeEvent::Failed {
                 kind,
@@ -122,6 +127,7 @@ pub(crate) fn main(spec: &str) -> ExitCode {
             tools_dirs: spec.tools_dirs.clone(),
             filter_map: spec.filter_map.clone(),
             page_cnt: spec.page_cnt,
+            heal: spec.heal.clone(),
             restart: spec.restart,
         };
         let mut probe = Probe::start(warm.connect().expect("a connection"), probe, stop.clone());

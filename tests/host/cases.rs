@@ -2,6 +2,7 @@
 
 mod ends;
 mod foreground;
+mod healing;
 mod lines;
 mod lives;
 mod programs;
@@ -14,6 +15,7 @@ pub(crate) fn all() -> Vec<Case> {
     [
         lines::CASES,
         programs::CASES,
+        healing::CASES,
         ends::CASES,
         lives::CASES,
         foreground::CASES,

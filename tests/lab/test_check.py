@@ -90,6 +90,7 @@ class Run:
             "probes": PROBES,
             "settled_s": 1.0,
             "states": {probe: "attached" for probe in PROBES},
+            "sight": {probe: {"verdict": "sees"} for probe in PROBES},
             "ports": PORTS,
             "roles": {role: {"traced": role in TRACED, "did": self.did} for role in PORTS},
             "ends": {"local": {"status": 0, "seconds": 1}, "listen": {"status": 0, "seconds": 1}},
@@ -257,6 +258,16 @@ class Verdict(unittest.TestCase):
         self.evidence.statuses.append({"probe": "cachetop", "state": "given_up", "message": "no debugfs"})
         del self.evidence.run["states"]["biosnoop"]
         self.assert_against("cachetop: given_up: no debugfs", "biosnoop: never heard of")
+
+    def test_a_probe_that_does_not_see(self) -> None:
+        suspect = {"verdict": "suspect", "dead": ["MISSES"]}
+        self.evidence.run["sight"]["cachetop"] = suspect
+        self.evidence.statuses.append({"probe": "cachetop", "state": "note", "message": "no MISSES", "sight": suspect})
+        self.assert_against("cachetop: no MISSES")
+
+    def test_an_event_of_the_agents_own(self) -> None:
+        self.records("tcptracer")[0]["comm"] = "x-canary"
+        self.assert_against("the agent's own event was published")
 
     def test_a_stop_that_leaves_something(self) -> None:
         self.evidence.run["ends"]["local"]["status"] = "still running 120 s after SIGINT"

@@ -280,10 +280,11 @@ impl Board {
     /// Whether it says of a probe of ours that it sees, and nothing else was ever said: one line will
     /// say it of all.
     fn is_expected(&self, status: &Status) -> bool {
-        let sees = |sight: &Sight| sight.verdict == Verdict::Sees;
-        let mut others = self.standings.iter().filter(|(stream, _)| {
-            Some(stream.probe) == status.probe && stream.node == status.node
-        });
+        let sees = |sight: &Sight| sight.verdict == Verdict::Sees && sight.healed.is_none();
+        let mut others = self
+            .standings
+            .iter()
+            .filter(|(stream, _)| Some(stream.probe) == status.probe && stream.node == status.node);
         self.crew.is_some()
             && status.sight.as_ref().is_some_and(sees)
             && others.all(|(_, standing)| standing.sight.as_ref().is_none_or(sees))
@@ -411,6 +412,7 @@ mod tests {
             sight: Some(Sight {
                 verdict,
                 dead: vec![],
+                healed: None,
             }),
             ..status(Some(probe), State::Note)
         }

@@ -153,8 +153,9 @@ impl Account<'_> {
             self.taken(),
             self.missing()
         ));
-        if let Some(verdict) = self.standing.and_then(Standing::verdict) {
-            parts.push(verdict.word().to_owned());
+        if let Some(sight) = self.standing.and_then(|standing| standing.sight.as_ref()) {
+            parts.push(sight.verdict.word().to_owned());
+            parts.extend(sight.healed.as_ref().map(|_| "healed".to_owned()));
         }
         let repeats = self.tally.map_or(0, |tally| tally.repeats);
         let restarts = self.ledger().map_or(0, |ledger| ledger.restarts);

@@ -108,6 +108,9 @@ pub struct Sight {
     /// Events and columns that are proven dead, in the tool's terms.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dead: Vec<String>,
+    /// What the agent has changed so that it sees, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healed: Option<String>,
 }
 
 /// One status message. Without `probe` it is about the agent itself.
@@ -198,6 +201,7 @@ mod tests {
             sight: Some(Sight {
                 verdict: Verdict::Suspect,
                 dead: vec!["MISSES".into()],
+                healed: Some("another way in".into()),
             }),
         };
         assert_eq!(Status::decode(&status.encode()).unwrap(), status);

@@ -94,6 +94,7 @@ fn run(py: Python<'_>, tool: &ToolRun) -> PyResult<(Outcome, i32)> {
         tool.filter_map.as_ref().map(|path| path.as_os_str()),
     )?;
     options.set_item("page_cnt", tool.page_cnt)?;
+    options.set_item("heal", &tool.heal)?;
     let given = (
         Bound::new(py, stdio::Host)?,
         &tool.name,

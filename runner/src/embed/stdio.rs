@@ -205,6 +205,16 @@ impl Host {
         port::tell(&Frame::Lost { buffer, count });
     }
 
+    /// What is dead in this tool could be healed, if it is this.
+    fn healable(&self, dead: String) {
+        port::tell(&Frame::Healable(dead));
+    }
+
+    /// The tool runs with something that heals it, for this reason.
+    fn healed(&self, reason: String) {
+        port::tell(&Frame::Healed(reason));
+    }
+
     fn note(&self, text: String) {
         port::tell(&Frame::Note(text));
     }

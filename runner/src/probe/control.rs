@@ -33,6 +33,8 @@ pub(crate) struct ToolRun {
     pub(crate) filter_map: Option<PathBuf>,
     /// Least size of each perf ring, pages, a power of two.
     pub(crate) page_cnt: Option<u32>,
+    /// What is proven dead, and to be healed.
+    pub(crate) heal: Vec<String>,
 }
 
 /// What the warm parent has to say.

@@ -105,6 +105,7 @@ fn note(event: &ProbeEvent) -> io::Result<()> {
             say(&format!("what to do: {remedy}"))
         }
         ProbeEvent::Stopped => say("stopped"),
-        ProbeEvent::Line { .. } => Ok(()),
+        // Nobody proves anything to a person at a terminal.
+        ProbeEvent::Healable(_) | ProbeEvent::Healed(_) | ProbeEvent::Line { .. } => Ok(()),
     }
 }

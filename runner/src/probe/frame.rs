@@ -16,6 +16,8 @@ const KIND_ATTACHED: u8 = b'A';
 const KIND_LOST: u8 = b'O';
 const KIND_DROPPED: u8 = b'D';
 const KIND_NOTE: u8 = b'N';
+const KIND_HEALABLE: u8 = b'H';
+const KIND_HEALED: u8 = b'W';
 const KIND_FILTERING: u8 = b'F';
 const KIND_OUTCOME: u8 = b'E';
 
@@ -40,6 +42,10 @@ pub(crate) enum Frame<'a> {
     Dropped { count: u64 },
     /// Something a person should know, e.g. that another attach point was used.
     Note(String),
+    /// What could be healed if it should be dead, by its name.
+    Healable(String),
+    /// The tool runs healed, for this reason.
+    Healed(String),
     /// The program that is being compiled holds the in-kernel filter.
     Filtering,
     /// How the tool ended; the last frame of a process that was not killed.
@@ -90,6 +96,8 @@ impl Frame<'_> {
             }
             Frame::Dropped { count } => put(out, KIND_DROPPED, &[&count.to_le_bytes()]),
             Frame::Note(text) => put(out, KIND_NOTE, &[short(text)]),
+            Frame::Healable(dead) => put(out, KIND_HEALABLE, &[short(dead)]),
+            Frame::Healed(reason) => put(out, KIND_HEALED, &[short(reason)]),
             Frame::Filtering => put(out, KIND_FILTERING, &[]),
             Frame::Outcome(outcome) => {
                 // Strings and numbers only: there is nothing in it that JSON refuses.
@@ -201,6 +209,8 @@ fn decode(kind: u8, payload: &[u8]) -> Result<Frame<'_>, FrameError> {
             count: number().ok_or(senseless)?.0,
         },
         KIND_NOTE => Frame::Note(text(payload)),
+        KIND_HEALABLE => Frame::Healable(text(payload)),
+        KIND_HEALED => Frame::Healed(text(payload)),
         KIND_FILTERING => Frame::Filtering,
         KIND_OUTCOME => Frame::Outcome(serde_json::from_slice(payload).map_err(|_| senseless)?),
         _ => return Err(senseless),
@@ -234,6 +244,8 @@ mod tests {
             },
             Frame::Dropped { count: 7 },
             Frame::Note("a note".into()),
+            Frame::Healable("MISSES".into()),
+            Frame::Healed("another way in".into()),
             Frame::Filtering,
             Frame::Outcome(Outcome::Raised {
                 kind: "Exception".into(),

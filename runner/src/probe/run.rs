@@ -33,6 +33,8 @@ pub(crate) struct Ended {
     pub(crate) worked: Duration,
     /// It held the in-kernel filter and failed before it was attached.
     pub(crate) filter_suspect: bool,
+    /// It failed before it was attached.
+    pub(crate) stillborn: bool,
 }
 
 /// A process that is being read.
@@ -78,11 +80,11 @@ impl<'a> Run<'a> {
     }
 
     /// Reads until the process is over and all that it said is read. When `events` are told to stop, or
-    /// nobody takes them any more, the tool is asked to end, and killed if it does not.
+    /// nobody takes them any more, or it is to be healed, the tool is asked to end, and killed if it does not.
     pub(crate) async fn read_to_end(mut self, events: &mut Events) -> Ended {
         let mut over = false;
         while !over || self.frames.is_some() {
-            if events.is_stopping() && self.deadline.is_none() {
+            if (events.is_stopping() || events.is_healing()) && self.deadline.is_none() {
                 self.child.signal(Signal::SIGTERM);
                 self.deadline = Some(Instant::now() + STOP_GRACE);
             }
@@ -99,6 +101,7 @@ impl<'a> Run<'a> {
                     self.exit = exit.ok();
                 }
                 () = events.stopping(), if waits_for_stop => {}
+                () = events.healing(), if waits_for_stop => {}
                 () = at(deadline), if deadline.is_some() && !over => {
                     self.child.signal(Signal::SIGKILL);
                     self.deadline = Some(Instant::now() + STOP_GRACE);
@@ -157,6 +160,8 @@ impl<'a> Run<'a> {
                 Ok(Some(Frame::Lost { buffer, count })) => ProbeEvent::Lost { buffer, count },
                 Ok(Some(Frame::Dropped { count })) => ProbeEvent::Dropped { count },
                 Ok(Some(Frame::Note(text))) => ProbeEvent::Note(text),
+                Ok(Some(Frame::Healable(dead))) => ProbeEvent::Healable(dead),
+                Ok(Some(Frame::Healed(reason))) => ProbeEvent::Healed(reason),
                 Ok(Some(Frame::Filtering)) => {
                     self.filtering = true;
                     continue;
@@ -204,6 +209,7 @@ impl<'a> Run<'a> {
             filter_suspect: self.filtering
                 && self.attached.is_none()
                 && failure.as_ref().is_some_and(of_filter),
+            stillborn: self.attached.is_none() && failure.is_some(),
             failure,
             said,
             worked: self

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,8 @@ pub struct ProbeSpec {
     pub filter_map: Option<PathBuf>,
     /// Least size of each per-CPU ring in pages, a power of two; `None`: what the tool asks for.
     pub page_cnt: Option<u32>,
+    /// What is proven dead, and to be healed from the start.
+    pub heal: Vec<String>,
     /// Start a failed tool again when that can help.
     pub restart: bool,
 }
@@ -46,6 +48,7 @@ pub struct Probe {
     /// When it is full, the tool waits, and then the kernel's ring drops and counts.
     pub events: mpsc::Receiver<ProbeEvent>,
     stop: CancellationToken,
+    heal: watch::Sender<Vec<String>>,
     task: JoinHandle<()>,
 }
 
@@ -54,18 +57,31 @@ impl Probe {
     #[must_use]
     pub fn start(warm: Warm, spec: ProbeSpec, stop: CancellationToken) -> Self {
         let (sender, events) = mpsc::channel(QUEUE);
+        let (heal, healing) = watch::channel(Vec::new());
         let emitter = Events {
             sender,
             stop: stop.clone(),
+            healing,
             dropped: 0,
         };
         let task = tokio::spawn(supervise(warm, spec, emitter));
-        Self { events, stop, task }
+        Self {
+            events,
+            stop,
+            heal,
+            task,
+        }
     }
 
     /// Asks it to end. Go on receiving until there is nothing more: what it printed last comes first.
     pub fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Starts it again with what heals these; each has been announced as [`ProbeEvent::Healable`].
+    pub fn heal(&self, dead: Vec<String>) {
+        // A probe that has come to its end needs no healing.
+        self.heal.send(dead).ok();
     }
 
     /// Waits until its process and its task are over.
@@ -80,6 +96,7 @@ impl Probe {
 pub(crate) struct Events {
     sender: mpsc::Sender<ProbeEvent>,
     stop: CancellationToken,
+    healing: watch::Receiver<Vec<String>>,
     dropped: u64,
 }
 
@@ -94,6 +111,20 @@ impl Events {
         tokio::select! {
             () = self.stop.cancelled() => {}
             () = self.sender.closed() => {}
+        }
+    }
+
+    /// Whether the tool is to be started again, healed.
+    pub(crate) fn is_healing(&self) -> bool {
+        // An error says that the handle is gone, which is the end and no healing.
+        self.healing.has_changed().unwrap_or(false)
+    }
+
+    /// Waits until the tool is to be started again, healed.
+    pub(crate) async fn healing(&self) {
+        let mut healing = self.healing.clone();
+        if healing.changed().await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 
@@ -138,6 +169,20 @@ async fn supervise(warm: Warm, mut spec: ProbeSpec, mut events: Events) {
     let mut policy = RestartPolicy::default();
     loop {
         let ended = attempt(&warm, &spec, &mut events).await;
+        if events.is_healing() && !events.is_stopping() {
+            spec.heal.clone_from(&events.healing.borrow_and_update());
+            continue;
+        }
+        if ended.stillborn && !spec.heal.is_empty() && !events.is_stopping() {
+            spec.heal.clear();
+            let why = ended
+                .failure
+                .map(|failure| failure.reason)
+                .unwrap_or_default();
+            let note = format!("healed it failed ({why}); it is started again as it is");
+            events.emit(ProbeEvent::Note(note)).await;
+            continue;
+        }
         if ended.filter_suspect && !events.is_stopping() {
             spec.filter_map = None;
             let why = ended
@@ -189,6 +234,7 @@ async fn attempt(warm: &Warm, spec: &ProbeSpec, events: &mut Events) -> Ended {
         said: Vec::new(),
         worked: Duration::ZERO,
         filter_suspect: false,
+        stillborn: false,
     };
     let path = match find_tool(&spec.name, &spec.tools_dirs) {
         Ok(path) => path,
@@ -206,6 +252,7 @@ async fn attempt(warm: &Warm, spec: &ProbeSpec, events: &mut Events) -> Ended {
         arguments: spec.argv.clone(),
         filter_map: spec.filter_map.clone(),
         page_cnt: spec.page_cnt,
+        heal: spec.heal.clone(),
     };
     let (child, ends) = match warm.start(tool).await {
         Ok(started) => started,
@@ -228,6 +275,7 @@ mod tests {
             Events {
                 sender,
                 stop,
+                healing: watch::channel(Vec::new()).1,
                 dropped: 0,
             },
             receiver,

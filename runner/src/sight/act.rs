@@ -1,5 +1,7 @@
 //! What the agent asks of its canary, and what the canary answers.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// A known event, or a handful that belong together.
@@ -29,21 +31,21 @@ pub(crate) struct Answer {
     pub(crate) done: Result<Facts, String>,
 }
 
-/// What really happened, by the kernel's own account where it keeps one: only that can be missed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Facts {
+/// What really happened beyond the act's own name, by the kernel's account where it keeps one: only
+/// that can be missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Fact {
     /// There was an IPv6 session, too.
-    pub(crate) ipv6: bool,
+    Ipv6,
     /// A block device was written to.
-    pub(crate) wrote: bool,
+    Wrote,
     /// A block device was read.
-    pub(crate) read: bool,
-    /// Pages that were not in the cache were read through it.
-    pub(crate) missed: bool,
-    /// Pages that were in the cache were read through it.
-    pub(crate) hit: bool,
+    Read,
+    /// Pages that were not in the cache were read through it, and then once more.
+    Missed,
     /// Buffers were marked dirty.
-    pub(crate) dirtied: bool,
-    /// Why some of it was not done.
-    pub(crate) lacking: Option<String>,
+    Dirtied,
 }
+
+/// All of it.
+pub(crate) type Facts = BTreeSet<Fact>;

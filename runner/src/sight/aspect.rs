@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use probeparser::record::{Direction, TcpEvent};
 use probeparser::{Probe, Record};
 
-use super::act::{Act, Facts};
+use super::act::{Act, Fact, Facts};
 use super::tcp::{ANSWERED_KB, ASKED_KB};
 
 /// One thing that a tool reports or does not.
@@ -77,23 +77,23 @@ pub(crate) fn wanted(probe: Probe, facts: &Facts) -> BTreeSet<Aspect> {
         Probe::Execsnoop => &[Execs, Args],
         Probe::Biosnoop | Probe::Cachetop | Probe::Cachestat => &[],
     };
-    let by_facts: &[(bool, Aspect)] = match probe {
+    let by_facts: &[(Fact, Aspect)] = match probe {
         Probe::Tcptracer | Probe::Tcpconnect | Probe::Tcpaccept | Probe::Tcplife => {
-            &[(facts.ipv6, Ipv6)]
+            &[(Fact::Ipv6, Ipv6)]
         }
         Probe::Biosnoop => &[
-            (facts.wrote, Writes),
-            (facts.read, Reads),
-            (facts.wrote || facts.read, Bytes),
+            (Fact::Wrote, Writes),
+            (Fact::Wrote, Bytes),
+            (Fact::Read, Reads),
         ],
         Probe::Cachetop => &[
-            (facts.hit, Hits),
-            (facts.missed, Misses),
-            (facts.dirtied, Dirties),
+            (Fact::Missed, Hits),
+            (Fact::Missed, Misses),
+            (Fact::Dirtied, Dirties),
         ],
         Probe::Execsnoop | Probe::Cachestat => &[],
     };
-    let by_facts = by_facts.iter().filter(|(done, _)| *done);
+    let by_facts = by_facts.iter().filter(|(fact, _)| facts.contains(fact));
     always
         .iter()
         .chain(by_facts.map(|(_, aspect)| aspect))
@@ -118,7 +118,7 @@ pub(crate) fn shown(record: &Record) -> BTreeSet<Aspect> {
         }
         Record::Tcpaccept(record) => vec![Some(Accepts), ipv6(record.raddr)],
         Record::Tcplife(record) => {
-            let either = |column| [ASKED_KB, ANSWERED_KB].contains(&column);
+            let either = |column| [ASKED_KB, ANSWERED_KB].map(u64::from).contains(&column);
             vec![
                 Some(Sessions),
                 ipv6(record.laddr),

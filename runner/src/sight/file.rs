@@ -10,7 +10,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::statfs::{self, fstatfs};
 use procfs::process::{Io, Process};
 
-use super::act::Facts;
+use super::act::{Fact, Facts};
 
 /// Folders that may lie on a disk, tried in order; a pod has its own idea of which can be written to.
 const FOLDERS: [&str; 6] = ["/var/tmp", "/tmp", "/var/lib", "/var/cache", "/run", "/"];
@@ -68,20 +68,19 @@ fn in_folder(folder: &Path) -> io::Result<Facts> {
     let cold = moved()?;
     let mut warm = open()?;
     warm.read_exact(&mut text)?;
-    let missed = cold.read_bytes > past_the_cache.read_bytes;
     // Beyond what is there: a page of its own, made dirty, and gone with the file before it is written.
     warm.write_all(b"x")?;
     file.set_len(0)?;
     file.flush()?;
-    Ok(Facts {
-        wrote: true,
-        read: past_the_cache.read_bytes > begun.read_bytes,
-        missed,
-        hit: missed,
+    let facts = [
+        (true, Fact::Wrote),
+        (past_the_cache.read_bytes > begun.read_bytes, Fact::Read),
+        (cold.read_bytes > past_the_cache.read_bytes, Fact::Missed),
         // Others keep no buffers for what files hold.
-        dirtied: kind == statfs::EXT4_SUPER_MAGIC,
-        ..Facts::default()
-    })
+        (kind == statfs::EXT4_SUPER_MAGIC, Fact::Dirtied),
+    ];
+    let held = facts.into_iter().filter(|(holds, _)| *holds);
+    Ok(held.map(|(_, fact)| fact).collect())
 }
 
 /// What the kernel has counted for this process: bytes that its I/O moved from and to storage.

@@ -38,7 +38,6 @@ impl Proof {
     pub(crate) fn made(&mut self, facts: &Facts) {
         self.attempts += 1;
         self.wanted = aspect::wanted(self.probe, facts);
-        self.lacking.clone_from(&facts.lacking);
     }
 
     /// They could not be made.
@@ -86,6 +85,7 @@ impl Proof {
         };
         Sight {
             verdict,
+            healed: None,
             dead: dead
                 .into_iter()
                 .map(|aspect| aspect.name().to_owned())
@@ -93,7 +93,7 @@ impl Proof {
         }
     }
 
-    /// Why the events, or some of them, could not be made.
+    /// Why the events could not be made.
     pub(crate) fn lacking(&self) -> Option<&str> {
         self.lacking.as_deref()
     }

@@ -4,13 +4,11 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use super::act::Facts;
+use super::act::{Fact, Facts};
 
 /// KiB that the side that connects sends, and that it is answered: tcplife counts in these.
-pub(super) const ASKED_KB: u64 = 3;
-pub(super) const ANSWERED_KB: u64 = 5;
-const ASKED: usize = (ASKED_KB as usize) << 10;
-const ANSWERED: usize = (ANSWERED_KB as usize) << 10;
+pub(super) const ASKED_KB: u16 = 3;
+pub(super) const ANSWERED_KB: u16 = 5;
 /// How long one step may take; only a packet filter on the loopback device makes it wait.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -18,10 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) fn talk() -> Result<Facts, String> {
     session(Ipv4Addr::LOCALHOST.into())
         .map_err(|error| format!("cannot connect to itself on the loopback device: {error}"))?;
-    Ok(Facts {
-        ipv6: session(Ipv6Addr::LOCALHOST.into()).is_ok(),
-        ..Facts::default()
-    })
+    let ipv6 = session(Ipv6Addr::LOCALHOST.into());
+    Ok(ipv6.map(|()| Fact::Ipv6).into_iter().collect())
 }
 
 /// Connect, accept, a question, an answer; the side that connected closes first.
@@ -33,16 +29,20 @@ fn session(address: IpAddr) -> io::Result<()> {
     for side in [&client, &server] {
         side.set_read_timeout(Some(PATIENCE))?;
     }
-    client.write_all(&[b'?'; ASKED])?;
-    server.read_exact(&mut [0; ASKED])?;
-    server.write_all(&[b'!'; ANSWERED])?;
-    client.read_exact(&mut [0; ANSWERED])?;
+    pass(&mut client, &mut server, ASKED_KB)?;
+    pass(&mut server, &mut client, ANSWERED_KB)?;
     client.shutdown(Shutdown::Write)?;
     // The end of the other side has arrived before this one closes: each side's role is certain.
-    server.read(&mut [0])?;
+    server.read_to_end(&mut Vec::new())?;
     drop(server);
     drop(client);
     Ok(())
+}
+
+fn pass(from: &mut TcpStream, to: &mut TcpStream, kib: u16) -> io::Result<()> {
+    let mut text = vec![b'x'; usize::from(kib) << 10];
+    from.write_all(&text)?;
+    to.read_exact(&mut text)
 }
 
 #[cfg(test)]

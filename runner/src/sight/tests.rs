@@ -30,19 +30,23 @@ fn accepted(address: &str) -> Record {
     })
 }
 
-fn both() -> Result<Facts, String> {
-    Ok(Facts {
-        ipv6: true,
-        ..Facts::default()
-    })
+fn both() -> Facts {
+    Facts::from([act::Fact::Ipv6])
+}
+
+async fn told(watch: &mut Watch) -> Told {
+    match watch.news().await {
+        News::Sight(told) => told,
+        News::Heal { message, .. } => panic!("{message}"),
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_probe_is_blind_after_three_attempts() {
-    let mut watch = Watch::new(Probe::Tcpaccept, canary(both()));
+    let mut watch = Watch::new(Probe::Tcpaccept, canary(Ok(both())));
     let begun = Instant::now();
     watch.attached(Duration::from_secs(10));
-    let news = watch.news().await;
+    let news = told(&mut watch).await;
     assert_eq!(news.sight.verdict, Verdict::Blind);
     assert_eq!(news.sight.dead, ["accepts", "IPv6"]);
     assert!(news.remedy.is_some());
@@ -51,20 +55,20 @@ async fn a_silent_probe_is_blind_after_three_attempts() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_seen_needs_no_time_and_what_is_missing_is_named() {
-    let mut watch = Watch::new(Probe::Tcpaccept, canary(both()));
+    let mut watch = Watch::new(Probe::Tcpaccept, canary(Ok(both())));
     let begun = Instant::now();
     watch.attached(Duration::ZERO);
     watch.step().await;
     watch.saw(&accepted("127.0.0.1"));
     watch.saw(&accepted("::1"));
-    assert_eq!(watch.news().await.sight.verdict, Verdict::Sees);
+    assert_eq!(told(&mut watch).await.sight.verdict, Verdict::Sees);
     assert_eq!(begun.elapsed(), Duration::ZERO);
 
     watch.attached(Duration::ZERO);
     watch.saw(&accepted("127.0.0.1"));
     // An address that nobody has used is none that was seen.
     watch.saw(&accepted("::7f00:1"));
-    let sight = watch.news().await.sight;
+    let sight = told(&mut watch).await.sight;
     assert_eq!(
         (sight.verdict, &sight.dead[..]),
         (Verdict::Suspect, &["IPv6".to_owned()][..])
@@ -73,15 +77,15 @@ async fn what_is_seen_needs_no_time_and_what_is_missing_is_named() {
 
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_goes_blind_later_is_told() {
-    let mut watch = Watch::new(Probe::Tcpaccept, canary(both()));
+    let mut watch = Watch::new(Probe::Tcpaccept, canary(Ok(both())));
     watch.attached(Duration::ZERO);
     watch.saw(&accepted("127.0.0.1"));
     watch.saw(&accepted("::1"));
-    assert_eq!(watch.news().await.sight.verdict, Verdict::Sees);
+    assert_eq!(told(&mut watch).await.sight.verdict, Verdict::Sees);
     let begun = Instant::now();
     // Whoever reports sees, and is not asked.
     watch.heard();
-    assert_eq!(watch.news().await.sight.verdict, Verdict::Blind);
+    assert_eq!(told(&mut watch).await.sight.verdict, Verdict::Blind);
     assert!(begun.elapsed() > 2 * SILENCE, "{:?}", begun.elapsed());
 }
 
@@ -92,8 +96,33 @@ async fn what_can_not_be_made_proves_nothing() {
     for canary in [absent(), broken] {
         let mut watch = Watch::new(Probe::Tcpaccept, canary);
         watch.attached(Duration::ZERO);
-        let news = watch.news().await;
+        let news = told(&mut watch).await;
         assert_eq!(news.sight.verdict, Verdict::Unproven);
         assert!(news.message.contains("no rights"), "{}", news.message);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_be_healed_is_healed_once_and_then_told() {
+    let mut watch = Watch::new(Probe::Tcpaccept, canary(Ok(both())));
+    watch.starting();
+    watch.healable("accepts".to_owned());
+    watch.attached(Duration::ZERO);
+    let News::Heal { dead, .. } = watch.news().await else {
+        panic!("told before it was healed");
+    };
+    assert_eq!(dead, ["accepts"]);
+    watch.starting();
+    watch.healed("reasons".to_owned());
+    watch.attached(Duration::ZERO);
+    watch.saw(&accepted("127.0.0.1"));
+    watch.saw(&accepted("::1"));
+    let healed = told(&mut watch).await;
+    assert_eq!(healed.message, "healed: reasons");
+    assert_eq!(healed.sight.healed.as_deref(), Some("reasons"));
+    // It went back to what it was: nothing is tried again.
+    watch.starting();
+    watch.healable("accepts".to_owned());
+    watch.attached(Duration::ZERO);
+    assert_eq!(told(&mut watch).await.sight.verdict, Verdict::Blind);
 }

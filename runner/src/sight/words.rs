@@ -8,7 +8,7 @@ use super::aspect;
 
 /// Something to tell.
 #[derive(Debug)]
-pub(crate) struct News {
+pub(crate) struct Told {
     /// What is proven.
     pub(crate) sight: Sight,
     /// That in a sentence.
@@ -18,12 +18,12 @@ pub(crate) struct News {
 }
 
 /// The words for a verdict. `before` is what was told last, `lacking` why events were not made.
-pub(super) fn news(
+pub(super) fn told(
     probe: Probe,
     sight: &Sight,
     before: Option<&Sight>,
     lacking: Option<&str>,
-) -> News {
+) -> Told {
     let did = match aspect::act(probe) {
         Some(Act::Talk) => "a TCP session that the agent had with itself",
         Some(Act::Exec) => "a program that the agent executed",
@@ -32,7 +32,7 @@ pub(super) fn news(
     };
     let dead = sight.dead.join(", ");
     let word = sight.verdict.word();
-    let message = match (sight.verdict, before) {
+    let mut message = match (sight.verdict, before) {
         (Verdict::Sees, None) => format!("{word}: it reported {did}"),
         (Verdict::Sees, Some(_)) => format!("{word} now: it reported {did}"),
         (Verdict::Suspect, _) => format!("{word}: it reported {did}, but not all: {dead}"),
@@ -43,6 +43,11 @@ pub(super) fn news(
             lacking.unwrap_or("no known event could be made")
         ),
     };
+    match (sight.verdict, &sight.healed) {
+        (_, None) => {}
+        (Verdict::Sees, Some(reasons)) => message = format!("healed: {reasons}"),
+        (_, Some(reasons)) => message = format!("{message}; it did not help that {reasons}"),
+    }
     let remedy = match sight.verdict {
         Verdict::Sees => None,
         Verdict::Suspect | Verdict::Blind => Some(remedy(probe).to_owned()),
@@ -53,7 +58,7 @@ pub(super) fn news(
             Some("trust what it shows, and nothing that it does not show".to_owned())
         }
     };
-    News {
+    Told {
         sight: sight.clone(),
         message,
         remedy,

@@ -34,7 +34,6 @@ ROLES = [
     ("gamma", 9300, "c3" * 32, None, ["--nested", "10"]),
     ("host", 9400, None, None, []),
 ]
-SETTLED = {"attached", "given_up"}
 # Messages that change nothing about where a probe stands.
 PASSING = {"note", "report"}
 
@@ -163,24 +162,32 @@ def wait_for_subscriptions(wanted: int, process: subprocess.Popen, seconds: floa
     raise SystemExit(f"x-tracer listen did not subscribe within {seconds:.0f} s (exit status {process.poll()})")
 
 
-def wait_for_probes(reader: Reader, program: subprocess.Popen, probes: list, seconds: float) -> dict:
-    """Until every probe has attached or been given up; its last state, by probe."""
+def wait_for_probes(reader: Reader, program: subprocess.Popen, probes: list, seconds: float) -> tuple:
+    """Until every probe has been given up, or has attached and it is known whether it sees; the last
+    states and what was told of their sight, both by probe."""
     states: dict = {}
+    sight: dict = {}
 
     def settled(subject: str, message: dict) -> bool:
         probe = message.get("probe")
         if subject.endswith(".status") and probe:
             if message["state"] not in PASSING:
                 states[probe] = message["state"]
+                sight.pop(probe, None)
+            if "sight" in message:
+                sight[probe] = message["sight"]
             if message["state"] != "report":
                 took = f" after {message['took_ms'] / 1000:.1f} s" if "took_ms" in message else ""
                 say(f"{probe}: {message['state']}{took} {message.get('message', '')}")
-        return all(states.get(probe) in SETTLED for probe in probes)
+        return all(is_settled(probe) for probe in probes)
+
+    def is_settled(probe: str) -> bool:
+        return states.get(probe) == "given_up" or states.get(probe) == "attached" and probe in sight
 
     if not reader.until(settled, seconds):
-        waiting = [probe for probe in probes if states.get(probe) not in SETTLED]
+        waiting = [probe for probe in probes if not is_settled(probe)]
         say(f"never settled: {', '.join(waiting)}; x-tracer's status: {program.poll()}")
-    return states
+    return states, sight
 
 
 def wait_for_marks(reader: Reader, expected: dict, roles: list, seconds: float) -> list:
@@ -232,7 +239,7 @@ def main() -> None:
     local = launch("local", "x-tracer", "local", *selectors, "--probes", options.probes, *where, "--output", "json")
     begun = time.monotonic()
     reader.give_up_with(local)
-    states = wait_for_probes(reader, local, probes, options.patience)
+    states, sight = wait_for_probes(reader, local, probes, options.patience)
     settled = time.monotonic() - begun
     if local.poll() is not None:
         raise SystemExit(f"x-tracer local ended with status {local.returncode} before anything was traced")
@@ -264,6 +271,7 @@ def main() -> None:
         "kernel": platform.release(),
         "probes": probes,
         "states": states,
+        "sight": sight,
         "settled_s": round(settled, 1),
         "roles": {role.name: {**role.about, "traced": bool(role.by), "did": done[role.name]} for role in roles},
         "ports": {name: port for name, port, *_ in ROLES},

@@ -170,6 +170,17 @@ def every_probe_attached(evidence: Evidence):
             yield f"{probe}: {state}: {told[-1]['message'] if told else 'no message'}"
 
 
+def every_probe_sees(evidence: Evidence):
+    """What the agent did itself was reported by every probe, in every column; nobody was shown it."""
+    for probe, sight in evidence.run["sight"].items():
+        if sight["verdict"] != "sees":
+            told = [status for status in evidence.statuses if status.get("probe") == probe and "sight" in status]
+            yield f"{probe}: {told[-1]['message']}"
+    for _, record in evidence.records:
+        if record.get("comm", "").startswith("x-canary"):
+            yield f"the agent's own event was published: {json.dumps(record)}"
+
+
 def the_stop_was_clean(evidence: Evidence):
     """Both programs ended well and left nothing on the machine."""
     for name, end in evidence.run["ends"].items():
@@ -181,6 +192,7 @@ def the_stop_was_clean(evidence: Evidence):
 
 RULES = [
     every_probe_attached,
+    every_probe_sees,
     no_foreign_record,
     every_record_names_its_own_container,
     numbers_inside_are_right,

@@ -14,6 +14,7 @@ TRACEFS = os.environ.get("XTRACER_STANDIN_TRACEFS", "/nowhere")
 __version__ = os.environ.get("XTRACER_STANDIN_VERSION", "0.26.0")
 
 _sleep = time.sleep
+_attached = set()
 
 
 def _say(descriptor, text):
@@ -28,6 +29,7 @@ class BPF:
         atexit.register(self.cleanup)
         self._text = text if isinstance(text, str) else (text or b"").decode()
         self._closed = False
+        self._attached = []
         self.tables = {}
         self.perf_buffers = {}
         _compile(self._text)
@@ -46,12 +48,18 @@ class BPF:
 
     def attach_kprobe(self, event=b"", event_off=0, fn_name=b"", event_re=b""):
         _attach("kprobe", event, fn_name)
+        self._attached.append(_text(event))
+        _attached.add(_text(event).encode())
 
     def attach_kretprobe(self, event=b"", fn_name=b"", event_re=b"", maxactive=0):
         _attach("kretprobe", event, fn_name)
 
     def attach_tracepoint(self, tp=b"", tp_re=b"", fn_name=b""):
         _attach("tracepoint", tp, fn_name)
+
+    def _sees(self):
+        """Whether the imaginary kernel has what this program and its attach points look for."""
+        return all(word in self._text or word in self._attached for word in _settings.NEEDS)
 
     def perf_buffer_poll(self, timeout=-1):
         """Hand over what is due; block for `timeout` milliseconds (for ever at -1) when nothing is."""
@@ -102,11 +110,16 @@ class BPF:
 
     @staticmethod
     def ksym(addr, show_module=False, show_offset=False):
-        return _feed.SYMBOLS.get(addr, b"[unknown]")
+        folio = _feed.FOLIOS.get(addr)
+        return folio if folio in _attached else _feed.SYMBOLS.get(addr, b"[unknown]")
 
     @staticmethod
     def ksymname(name):
-        return -1
+        return 1 if _text(name) in _settings.FUNCTIONS else -1
+
+
+def _text(name):
+    return name.decode() if isinstance(name, bytes) else name
 
 
 def _compile(text):

@@ -13,6 +13,8 @@ from . import _settings
 
 # Addresses of the functions that cachetop and cachestat look up by instruction pointer (BCC <= 0.26).
 SYMBOLS = {1: b"add_to_page_cache_lru", 2: b"mark_page_accessed", 3: b"mark_buffer_dirty"}
+# What kernels with folios have in their place; an instruction pointer is in what was attached to.
+FOLIOS = {1: b"filemap_add_folio", 2: b"folio_mark_accessed"}
 # The same functions as numbered by the programs of BCC >= 0.27, which know no address.
 _NUMBERS = {1: 0, 2: 1, 3: 2}
 

@@ -12,6 +12,7 @@ END = os.environ.get("XTRACER_STANDIN_END", "idle")
 EVENTS = os.environ.get("XTRACER_STANDIN_EVENTS", "")
 FUNCTIONS = _words("FUNCTIONS", "blk_account_io_start,blk_account_io_done,blk_mq_start_request,"
                                "folio_account_dirtied")
+NEEDS = _words("NEEDS")
 REFUSE = _words("REFUSE")
 REPEAT = int(os.environ.get("XTRACER_STANDIN_REPEAT", "1"))
 TRACEPOINTS = _words("TRACEPOINTS")

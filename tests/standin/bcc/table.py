@@ -63,9 +63,12 @@ class Counts:
     """The hash of page counts: what happened since it was last cleared."""
 
     def __init__(self, bpf, name):
+        self._bpf = bpf
         self._acts = [a for a in _feed.acts() if "control" not in a]
 
     def items(self):
+        if not self._bpf._sees():
+            return []
         return [pair for a in [*self._acts, *_feed.known()] for pair in _feed.page_counts(a)]
 
     def clear(self):
@@ -83,6 +86,8 @@ class dispatcher:
 
     def dispatch(self):
         """Deliver the next few acts; false when there are none left."""
+        if not self._bpf._sees():
+            return False
         for count in range(_ONE_POLL):
             a = next(self._acts, None)
             if a is None:
