@@ -1,5 +1,6 @@
 //! What may be typed after `x-tracer`.
 
+mod cleanup;
 mod cluster;
 mod doctor;
 mod listen;
@@ -12,6 +13,7 @@ mod trace;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+pub use cleanup::CleanupArgs;
 pub use doctor::DoctorArgs;
 pub use listen::ListenArgs;
 pub use local::LocalArgs;
@@ -50,6 +52,8 @@ pub enum Command {
     Parse(ParseArgs),
     /// Say what this machine has, and lacks, for the BCC tools; nothing is changed
     Doctor(DoctorArgs),
+    /// Remove what sessions left in a cluster whose x-tracer was killed
+    Cleanup(CleanupArgs),
     /// Print the version, and that of the wire contract
     Version,
     /// Print a completion script for a shell

@@ -6,6 +6,7 @@
 //!    └─▶ local (starts server and agent here) ──────────┤
 //!    └─▶ listen ────────────────────────────────────────┴▶ session: receive ─▶ show
 //!    └─▶ parse (recorded tool output)       doctor (what this machine has and lacks)
+//!    └─▶ cleanup (what killed hubs left in a cluster)
 //! ```
 //!
 //! Events go to standard output, everything else to standard error; [`exit::Exit`] is the status.
@@ -13,6 +14,7 @@
 #![deny(unsafe_code)]
 
 mod child;
+mod cleanup;
 pub mod cli;
 mod console;
 mod doctor;

@@ -9,7 +9,7 @@ use clap::{CommandFactory, Parser};
 use crate::cli::{Cli, Command};
 use crate::console::{print, say};
 use crate::exit::{Exit, Failure};
-use crate::{doctor, listen, local, original, parse, trace};
+use crate::{cleanup, doctor, listen, local, original, parse, trace};
 
 /// Does what the command line says. An error is said on standard error, in a line.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
@@ -49,6 +49,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Listen(args) => block_on(listen::run(args.config()?)),
         Command::Parse(args) => parse::run(args.config()),
         Command::Doctor(args) => doctor::run(&args.config()),
+        Command::Cleanup(args) => block_on(cleanup::run(args.config())),
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");
             let wire = probeparser::wire::VERSION;

@@ -23,6 +23,7 @@ use fleet::{Base, left_behind};
 pub(crate) use place::Nats;
 use place::{Place, Route, Way};
 
+use crate::cleanup;
 use crate::console::say;
 use crate::exit::{Exit, Failure};
 use crate::local;
@@ -111,6 +112,7 @@ pub(crate) async fn deploy(
     nodes: &[Node],
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
+    cleanup::offer(cluster, &config.pod.namespace).await;
     let first = round(cluster, config, nodes, config.nats.way(), signals);
     match Box::pin(first).await {
         Err(failure) if config.nats.is_auto() && failure.error.is::<Unreachable>() => {

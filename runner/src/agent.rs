@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use probeparser::Probe;
-use probeparser::wire::{State, Status, Verdict};
+use probeparser::wire::{State, Status, Verdict, encode_token};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use crate::options;
 use crate::pipeline::{Identity, Pipeline, Taken};
 use crate::probe::{self, ProbeEvent, ProbeSpec, Warm};
 use crate::scope::Scope;
-use crate::send::{self, Nats, Outbox};
+use crate::send::{self, Message, Nats, Outbox, Question};
 use crate::sight::{Canary, News, Told, Watch};
 
 /// How often a probe's ledger is published while it changes.
@@ -95,10 +95,19 @@ pub(crate) async fn run(
     let mut waiting: VecDeque<_> = config.probes.iter().map(task).collect();
     let mut probes = JoinSet::new();
     let mut ended = Vec::new();
-    tokio::pin!(shutdown);
+    let question = question(&config, announcer.clone());
+    let ending = async {
+        tokio::select! {
+            () = shutdown => false,
+            () = Box::pin(question.unheard_for(config.end_unheard)) => true,
+        }
+    };
+    tokio::pin!(ending);
+    let mut unheard = false;
     while !(waiting.is_empty() && probes.is_empty()) {
         tokio::select! {
-            () = &mut shutdown, if !stop.is_cancelled() => {
+            alone = &mut ending, if !stop.is_cancelled() => {
+                unheard = alone;
                 stop.cancel();
                 ended.extend(waiting.drain(..).map(ProbeTask::ended));
             }
@@ -123,8 +132,26 @@ pub(crate) async fn run(
     }
     drop(outbox);
     farewell(nats, sender, &announcer, &ended).await;
+    if unheard {
+        tracing::error!("nobody has listened: the hub is gone, or NATS can't be reached");
+        return Ok(Exit::Failed);
+    }
     let blind = !ended.is_empty() && ended.iter().all(Ended::is_blind);
     Ok(if blind { Exit::Blind } else { Exit::Done })
+}
+
+/// How it is asked whether anybody listens.
+fn question(config: &Config, announcer: Announcer) -> Question<impl Fn() -> Message + use<>> {
+    Question {
+        url: config.nats_url.clone(),
+        login: config.login.clone(),
+        inbox: format!(
+            "_INBOX.x-agent.{}.{}",
+            encode_token(&config.session),
+            encode_token(&config.node)
+        ),
+        message: move || announcer.message(&announcer.status(None, State::Report, "")),
+    }
 }
 
 /// A probe that has come to its end.

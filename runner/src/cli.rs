@@ -76,6 +76,9 @@ pub struct RunArgs {
     /// Records that may wait for NATS; beyond, new ones are dropped and counted
     #[arg(long, value_name = "N", default_value_t = 16_384)]
     pub queue: usize,
+    /// End when nobody has listened for so many seconds (default: trace on)
+    #[arg(long, env = "XTRACER_END_UNHEARD", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub end_unheard: Option<u64>,
     /// Tools that may compile at the same time (default: one a CPU)
     #[arg(long, value_name = "N")]
     pub attach_jobs: Option<usize>,

@@ -3,6 +3,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use probeparser::{Probe, UnknownProbe};
 
@@ -43,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) node: String,
     /// Records that may wait for NATS.
     pub(crate) queue: usize,
+    /// How long nobody may listen before it ends.
+    pub(crate) end_unheard: Option<Duration>,
     /// Tools that may compile at the same time.
     pub(crate) attach_jobs: usize,
 }
@@ -127,6 +130,7 @@ impl Config {
             session: args.session.unwrap_or_else(random_session),
             node,
             queue: args.queue,
+            end_unheard: args.end_unheard.map(Duration::from_secs),
             attach_jobs: args.attach_jobs.unwrap_or(cpus).max(1),
         })
     }

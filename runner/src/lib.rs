@@ -30,3 +30,7 @@ pub mod run;
 pub mod scope;
 mod send;
 mod sight;
+
+#[cfg(test)]
+#[path = "../../tests/support/nats_server.rs"]
+mod nats_server;

@@ -1,5 +1,6 @@
 //! Messages to NATS: a bounded queue, one task that empties it.
 
+mod heard;
 mod login;
 mod nats;
 
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+pub(crate) use heard::Question;
 pub(crate) use login::{Login, LoginError};
 pub(crate) use nats::Nats;
 

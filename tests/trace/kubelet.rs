@@ -41,6 +41,11 @@ impl Kubelet {
         };
         Self(tokio::spawn(pods.watch()))
     }
+
+    /// What it looks after.
+    pub(crate) fn ours() -> ListParams {
+        ListParams::default().labels(OURS)
+    }
 }
 
 impl Drop for Kubelet {
@@ -61,11 +66,7 @@ impl Pods {
         let mut deletions = HashMap::new();
         // Aborted with this task; a child is killed when it is dropped.
         let mut running = JoinSet::new();
-        let list = self
-            .api
-            .list(&ListParams::default().labels(OURS))
-            .await
-            .unwrap();
+        let list = self.api.list(&Kubelet::ours()).await.unwrap();
         let mut version = list.metadata.resource_version.unwrap_or_default();
         let mut seen = list.items;
         loop {
@@ -128,6 +129,9 @@ impl Pods {
                 let code = status.code().or(status.signal().map(|signal| 128 + signal));
                 let phase = if code == Some(0) { "Succeeded" } else { "Failed" };
                 let reason = if code == Some(0) { "Completed" } else { "Error" };
+                // As much as kubelets keep.
+                let said = &said.as_bytes()[said.len().saturating_sub(2048)..];
+                let said = String::from_utf8_lossy(said);
                 let state = json!({"terminated": {"exitCode": code, "reason": reason, "message": said}});
                 self.report(&name, phase, &state).await;
                 deleted.await.ok();

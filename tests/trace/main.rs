@@ -24,4 +24,5 @@ mod scene;
 mod terminal;
 
 mod deploy;
+mod killed;
 mod original;

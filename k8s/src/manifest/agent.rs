@@ -26,6 +26,9 @@ const GRPC_PORT: i32 = 5555;
 /// Time to detach probes and remove maps after SIGTERM.
 const GRACE_SECONDS: i64 = 20;
 
+/// An agent ends itself when nobody has listened for so long: a killed hub removes nothing.
+const UNHEARD_SECONDS: &str = "30";
+
 /// Everything that decides what an agent's pod looks like.
 #[derive(Debug, Clone)]
 pub struct AgentSpec {
@@ -264,6 +267,7 @@ fn environment(spec: &AgentSpec, url: Option<&str>, secrets: &NatsSecrets) -> Ve
     }
     all.push(variable("XTRACER_SESSION", spec.session.as_str()));
     all.push(variable("XTRACER_NODE", &spec.node));
+    all.push(variable("XTRACER_END_UNHEARD", UNHEARD_SECONDS));
     all.extend(
         secrets
             .files()

@@ -29,7 +29,7 @@ impl Ended {
         Some(Self {
             exit_code: Some(ended.exit_code),
             how: format!("{reason}, exit status {}", ended.exit_code),
-            said: visible(ended.message.as_deref().unwrap_or_default()),
+            said: last_words(ended.message.as_deref().unwrap_or_default()),
         })
     }
 
@@ -54,6 +54,13 @@ impl Ended {
             said: String::new(),
         }
     }
+}
+
+/// The end of a message: it is the end of a log, whose last lines say why.
+fn last_words(message: &str) -> String {
+    const LINES: usize = 3;
+    let lines: Vec<_> = message.trim().lines().collect();
+    visible(&lines[lines.len().saturating_sub(LINES)..].join("\n"))
 }
 
 /// Waits until a pod has ended or is gone. While the API server cannot be watched, nobody knows: the
@@ -81,5 +88,16 @@ pub async fn ended(cluster: &Cluster, pod: &Running) -> Ended {
         if let Some(end) = end {
             return end;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_words;
+
+    #[test]
+    fn the_last_lines_are_what_is_said() {
+        assert_eq!(last_words("one\ntwo\nthree\nfour\n"), "two; three; four");
+        assert_eq!(last_words(""), "");
     }
 }
