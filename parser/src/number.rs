@@ -6,14 +6,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub(crate) fn unsigned(digits: &[u8]) -> Option<u64> {
     match digits {
         [b'0'] => Some(0),
-        [b'1'..=b'9', rest @ ..] if rest.len() < 20 => {
-            digits.iter().try_fold(0_u64, |value, digit| {
-                let digit = digit.wrapping_sub(b'0');
-                (digit < 10)
-                    .then(|| value.checked_mul(10)?.checked_add(u64::from(digit)))
-                    .flatten()
-            })
-        }
+        // 19 digits stay below 2^64; only one more can leave it.
+        [b'1'..=b'9', ..] if digits.len() <= 19 => digits.iter().try_fold(0_u64, |value, byte| {
+            let digit = byte.wrapping_sub(b'0');
+            (digit < 10).then(|| value * 10 + u64::from(digit))
+        }),
+        [start @ .., last @ b'0'..=b'9'] if digits.len() == 20 => unsigned(start)
+            .filter(|start| *start != 0)?
+            .checked_mul(10)?
+            .checked_add(u64::from(last - b'0')),
         _ => None,
     }
 }
