@@ -14,7 +14,7 @@ mod order;
 mod tally;
 
 pub(crate) use address::Address;
-pub(crate) use connect::{Access, Change, Connection};
+pub(crate) use connect::{Access, Answerer, Change, Connection};
 pub(crate) use error::NatsError;
 pub(crate) use feed::lock;
 pub(crate) use feed::{Feed, News, Take};

@@ -25,7 +25,7 @@ pub(crate) use own::{Agents, Own, Turn};
 pub(crate) use reach::Unreachable;
 use reach::{Reach, Step};
 use summary::summary;
-use tell::{tell, tell_held_up};
+use tell::{Told, tell, tell_held_up};
 
 /// How long nothing may arrive, once the agent has ended, before its last words count as lost.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -72,7 +72,7 @@ struct Session {
     board: Board,
     own: Option<Own>,
     reach: Option<Reach>,
-    refusals: u32,
+    told: Told,
     held_up_told: bool,
     missing_told: u64,
 }
@@ -90,6 +90,7 @@ impl Session {
             .map_err(|error| anyhow!("cannot start the writing thread: {error}"))?;
         let feed = Feed::start(Take {
             subscriber,
+            answerer: connection.answerer(),
             probes: settings.probes.clone(),
             start: if own.is_some() {
                 Start::AtOne
@@ -106,7 +107,7 @@ impl Session {
             board: Board::new(crew),
             reach: own.as_ref().map(Own::reach),
             own,
-            refusals: 0,
+            told: Told::default(),
             held_up_told: false,
             missing_told: 0,
         })
@@ -131,7 +132,7 @@ impl Session {
                 },
                 news = self.feed.news() => match news {
                     Some(news) => {
-                        tell(news, &mut self.board, &mut self.refusals);
+                        tell(news, &mut self.board, &mut self.told);
                         if self.board.is_over() {
                             return Ending::ProbesOver;
                         }
@@ -273,7 +274,7 @@ impl Session {
             loop {
                 tokio::select! {
                     ended = &mut end => break ended,
-                    Some(news) = self.feed.news() => tell(news, &mut self.board, &mut self.refusals),
+                    Some(news) = self.feed.news() => tell(news, &mut self.board, &mut self.told),
                 }
             }
         };
@@ -285,7 +286,7 @@ impl Session {
         let mut before = None;
         while ended.is_ok() && !self.board.has_last_word() {
             match timeout(LAST_WORDS, self.feed.news()).await {
-                Ok(Some(news)) => tell(news, &mut self.board, &mut self.refusals),
+                Ok(Some(news)) => tell(news, &mut self.board, &mut self.told),
                 Ok(None) => break,
                 Err(_) => {
                     let now = self.feed.tally().progress();

@@ -9,7 +9,9 @@ pub use decode::{DecodeError, MAX_PAYLOAD};
 pub(crate) use envelope::hex_members;
 pub use envelope::{By, Envelope};
 pub use status::{Ledger, Sight, State, Status, Verdict};
-pub use subject::{StatusSubject, Subject, SubjectError, decode_token, encode_token};
+pub use subject::{
+    PLACE_END, StatusSubject, Subject, SubjectError, agent_inbox, decode_token, encode_token,
+};
 
 /// The version of the contract. A reader refuses any other; a writer may add members within one.
 pub const VERSION: u32 = 1;

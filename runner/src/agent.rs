@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use probeparser::Probe;
-use probeparser::wire::{State, Status, Verdict, encode_token};
+use probeparser::wire::{State, Status, Verdict, agent_inbox};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -19,13 +19,13 @@ use crate::options;
 use crate::pipeline::{Identity, Pipeline, Taken};
 use crate::probe::{self, ProbeEvent, ProbeSpec, Warm};
 use crate::scope::Scope;
-use crate::send::{self, Message, Nats, Outbox, Question};
+use crate::send::{self, LastWords, Message, Nats, Outbox, Question};
 use crate::sight::{Canary, News, Told, Watch};
 
 /// How often a probe's ledger is published while it changes.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
-/// How long the queue may take to empty at the end, before what is left counts as dropped.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long the queue may take to empty when we were asked to end: whoever asks does not wait for ever.
+const DRAIN: Duration = Duration::from_secs(12);
 
 /// What stands ready before the first tool is started.
 pub(crate) struct Prepared {
@@ -59,9 +59,13 @@ pub(crate) async fn run(
         session: config.session.clone(),
         node: config.node.clone(),
     });
-    let name = format!("x-agent {}", config.node);
-    let nats = Nats::connect(&config.nats_url, &config.login, name).await?;
-    let (outbox, sender) = send::start(nats.clone(), config.queue);
+    let nats = Nats::new(
+        &config.nats_url,
+        config.login.clone(),
+        &config.session,
+        &config.node,
+    )?;
+    let (outbox, sending) = send::start(nats, config.queue, config.spool.clone());
     let announcer = Announcer::new(Arc::clone(&identity));
 
     let starting = Status {
@@ -131,7 +135,9 @@ pub(crate) async fn run(
         }
     }
     drop(outbox);
-    farewell(nats, sender, &announcer, &ended).await;
+    let limit = stop.is_cancelled().then_some(DRAIN);
+    let sent = sending.finish(limit).await;
+    farewell(sent, &announcer, &ended).await;
     if unheard {
         tracing::error!("nobody has listened: the hub is gone, or NATS can't be reached");
         return Ok(Exit::Failed);
@@ -145,11 +151,7 @@ fn question(config: &Config, announcer: Announcer) -> Question<impl Fn() -> Mess
     Question {
         url: config.nats_url.clone(),
         login: config.login.clone(),
-        inbox: format!(
-            "_INBOX.x-agent.{}.{}",
-            encode_token(&config.session),
-            encode_token(&config.node)
-        ),
+        inbox: agent_inbox(&config.session, &config.node),
         message: move || announcer.message(&announcer.status(None, State::Report, "")),
     }
 }
@@ -169,36 +171,23 @@ impl Ended {
     }
 }
 
-/// Empties the queue, publishes the final ledgers, and takes leave of the server.
-async fn farewell(
-    nats: Nats,
-    mut sender: tokio::task::JoinHandle<()>,
-    announcer: &Announcer,
-    ended: &[Ended],
-) {
-    if tokio::time::timeout(DRAIN, &mut sender).await.is_err() {
-        tracing::warn!("NATS did not take the last records within {DRAIN:?}");
-        sender.abort();
-    }
-    let last_words = async {
-        for probe in ended {
+/// Publishes the final ledgers, when the queue is empty.
+async fn farewell(sent: Option<LastWords>, announcer: &Announcer, ended: &[Ended]) {
+    let Some(last_words) = sent else {
+        return;
+    };
+    let mut messages: Vec<_> = ended
+        .iter()
+        .map(|probe| {
             let mut ledger = probe.ledger.snapshot();
             // What is in no column by now was in the queue that nobody emptied.
             ledger.dropped += ledger.printed.saturating_sub(ledger.accounted());
-            let status = announcer.report(probe.probe, probe.state, ledger);
-            let message = announcer.message(&status);
-            nats.publish(message.subject, message.payload).await?;
-        }
-        let message = announcer.message(&announcer.status(None, State::Stopped, ""));
-        nats.publish(message.subject, message.payload).await
-    };
-    match tokio::time::timeout(DRAIN, last_words).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!("{error}"),
-        Err(_) => tracing::warn!("NATS did not take the final report within {DRAIN:?}"),
-    }
-    if let Err(error) = nats.close().await {
-        tracing::warn!("{error}");
+            announcer.message(&announcer.report(probe.probe, probe.state, ledger))
+        })
+        .collect();
+    messages.push(announcer.message(&announcer.status(None, State::Stopped, "")));
+    if !last_words.say(messages).await {
+        tracing::warn!("NATS did not take the final report");
     }
 }
 

@@ -79,7 +79,7 @@ impl Announcer {
     pub(crate) fn message(&self, status: &Status) -> Message {
         Message {
             subject: self.subject.clone(),
-            payload: status.encode(),
+            payload: status.encode().into(),
             ledger: None,
         }
     }

@@ -73,12 +73,26 @@ pub struct RunArgs {
     /// Name of this node (default: its host name)
     #[arg(long, env = "XTRACER_NODE", value_name = "NAME")]
     pub node: Option<String>,
-    /// Records that may wait for NATS; beyond, new ones are dropped and counted
+    /// Records that may wait for the task that publishes them; beyond, new ones are dropped and
+    /// counted
     #[arg(long, value_name = "N", default_value_t = 16_384)]
     pub queue: usize,
     /// End when nobody has listened for so many seconds (default: trace on)
     #[arg(long, env = "XTRACER_END_UNHEARD", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub end_unheard: Option<u64>,
+    /// Bytes on disk (also 64K, 256M, 2G) for records that NATS does not take and memory does not
+    /// hold; beyond, the oldest are dropped and counted. 0 for no disk
+    #[arg(
+        long,
+        env = "XTRACER_SPOOL",
+        value_name = "SIZE",
+        default_value = "256M",
+        value_parser = size
+    )]
+    pub spool: u64,
+    /// Folder for them (default: the system's for temporary files)
+    #[arg(long, env = "XTRACER_SPOOL_DIR", value_name = "DIR")]
+    pub spool_dir: Option<PathBuf>,
     /// Tools that may compile at the same time (default: one a CPU)
     #[arg(long, value_name = "N")]
     pub attach_jobs: Option<usize>,
@@ -154,4 +168,33 @@ pub struct ProbeArgs {
     /// Options for the tool instead of the agent's own
     #[arg(last = true, value_name = "ARGS")]
     pub args: Vec<String>,
+}
+
+/// A number of bytes, with a unit or without.
+fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.as_bytes().last() {
+        Some(b'K') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'G') => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1),
+    };
+    let number: Option<u64> = number.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(unit))
+        .ok_or_else(|| "expected a number of bytes such as 4096, 64K, 256M or 2G".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_has_a_unit_or_none() {
+        assert_eq!(size("0"), Ok(0));
+        assert_eq!(size("64K"), Ok(65_536));
+        assert_eq!(size("2G"), Ok(2 << 30));
+        for bad in ["", "K", "-1", "1.5M", "1T", "99999999999G", "1é"] {
+            size(bad).unwrap_err();
+        }
+    }
 }

@@ -9,7 +9,7 @@ use probeparser::{Probe, UnknownProbe};
 
 use crate::cli::RunArgs;
 use crate::scope::{Target, TargetSyntaxError};
-use crate::send::{Login, LoginError};
+use crate::send::{Login, LoginError, SpoolConfig};
 
 /// Port of the hub's own NATS server: the original's, so that an opened firewall stays right.
 pub(crate) const HUB_PORT: u16 = 6666;
@@ -46,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) queue: usize,
     /// How long nobody may listen before it ends.
     pub(crate) end_unheard: Option<Duration>,
+    /// Where records wait that memory does not hold.
+    pub(crate) spool: SpoolConfig,
     /// Tools that may compile at the same time.
     pub(crate) attach_jobs: usize,
 }
@@ -131,6 +133,10 @@ impl Config {
             node,
             queue: args.queue,
             end_unheard: args.end_unheard.map(Duration::from_secs),
+            spool: SpoolConfig {
+                folder: args.spool_dir.unwrap_or_else(std::env::temp_dir),
+                limit: args.spool,
+            },
             attach_jobs: args.attach_jobs.unwrap_or(cpus).max(1),
         })
     }

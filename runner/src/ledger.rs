@@ -29,9 +29,9 @@ pub(crate) enum End {
     Unattributed,
     /// It was not understood.
     Unparsed,
-    /// The queue was full, or NATS was gone when the session ended.
+    /// The queue or the spool was full, or NATS or its readers were gone when the session ended.
     Dropped,
-    /// It went to NATS.
+    /// NATS has confirmed that it took it.
     Published,
 }
 

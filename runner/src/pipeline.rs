@@ -148,7 +148,7 @@ impl Pipeline {
         };
         Some(Taken::Message(Message {
             subject: names.subject.clone(),
-            payload: encode_within(&mut envelope, MAX_PAYLOAD),
+            payload: encode_within(&mut envelope, MAX_PAYLOAD).into(),
             ledger: Some(Arc::clone(&self.ledger)),
         }))
     }

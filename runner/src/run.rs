@@ -143,9 +143,10 @@ fn probe(args: ProbeArgs) -> ExitCode {
     })
 }
 
+/// The client library's own words are left out: the sender says what becomes of its connections.
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("XTRACER_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,async_nats=warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,async_nats=off"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -1,39 +1,100 @@
-//! Messages to NATS: a bounded queue, one task that empties it.
+//! Messages to NATS, and the proof that they came there.
+//!
+//! ```text
+//! Outbox ─bounded queue─▶ backlog (memory, then spool) ─▶ link ─▶ server
+//!                            ▲ put back: the connection ended, or nobody listened │
+//!                            └────────────────────────────────────────────────────┘
+//! ```
+//!
+//! What was handed to a socket may die with it, so a message is kept until the server has answered
+//! on the same connection that it has taken it. Until then it is sent again, in order; the reader
+//! knows a repeat by its number.
 
+mod backlog;
 mod heard;
+mod link;
 mod login;
-mod nats;
+mod sender;
+mod spool;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 pub(crate) use heard::Question;
+pub(crate) use link::Nats;
 pub(crate) use login::{Login, LoginError};
-pub(crate) use nats::Nats;
+pub(crate) use sender::{LastWords, start};
+pub(crate) use spool::SpoolConfig;
 
 use crate::ledger::{End, Ledger};
 
-/// Messages that the sender takes from the queue at a time.
-const BATCH: usize = 256;
-
 /// One message on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Message {
     /// Where to.
     pub(crate) subject: async_nats::Subject,
     /// What.
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: Bytes,
     /// The ledger to enter its end in; none for a status message.
     pub(crate) ledger: Option<Arc<Ledger>>,
 }
 
 impl Message {
-    fn ended(self, end: End) {
-        if let Some(ledger) = self.ledger {
+    fn ended(&self, end: End) {
+        if let Some(ledger) = &self.ledger {
             ledger.ended(end);
         }
+    }
+}
+
+/// Messages that are sent, and confirmed, together.
+#[derive(Debug)]
+struct Batch {
+    messages: Vec<Message>,
+    /// Whether their end is in the ledger.
+    ended: AtomicBool,
+}
+
+impl Batch {
+    fn new(messages: Vec<Message>) -> Self {
+        Self {
+            messages,
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    /// The memory that it takes, about.
+    fn size(&self) -> usize {
+        let fixed = size_of::<Message>() * self.messages.len();
+        let texts = self
+            .messages
+            .iter()
+            .map(|message| message.payload.len() + message.subject.len());
+        fixed + texts.sum::<usize>()
+    }
+
+    /// Enters the end of its messages; gives how many, which is none when that was done before.
+    fn ended(&self, end: End) -> u64 {
+        if self.ended.swap(true, Relaxed) {
+            return 0;
+        }
+        for message in &self.messages {
+            message.ended(end);
+        }
+        self.messages.len() as u64
+    }
+
+    /// Its first message and the others, in batches of their own.
+    fn split(&self) -> (Self, Self) {
+        let part = |messages: &[Message]| Self {
+            messages: messages.to_vec(),
+            ended: AtomicBool::new(self.ended.load(Relaxed)),
+        };
+        let (first, rest) = self.messages.split_at(self.messages.len().min(1));
+        (part(first), part(rest))
     }
 }
 
@@ -56,32 +117,4 @@ impl Outbox {
             message.ended(End::Dropped);
         }
     }
-}
-
-/// Starts the task that publishes; it ends when every [`Outbox`] is gone and the queue is empty.
-pub(crate) fn start(nats: Nats, capacity: usize) -> (Outbox, JoinHandle<()>) {
-    let (outbox, mut queue) = mpsc::channel(capacity);
-    let sender = tokio::spawn(async move {
-        let mut batch = Vec::with_capacity(BATCH);
-        while queue.recv_many(&mut batch, BATCH).await > 0 {
-            for message in batch.drain(..) {
-                let Message {
-                    subject,
-                    payload,
-                    ledger,
-                } = message;
-                let end = match nats.publish(subject, payload).await {
-                    Ok(()) => End::Published,
-                    Err(error) => {
-                        tracing::warn!("{error}");
-                        End::Dropped
-                    }
-                };
-                if let Some(ledger) = ledger {
-                    ledger.ended(end);
-                }
-            }
-        }
-    });
-    (Outbox(outbox), sender)
 }

@@ -12,8 +12,13 @@ mod nats_server;
 mod pid_namespace;
 #[path = "../support/plain_nats.rs"]
 mod plain_nats;
+#[path = "../hub/process.rs"]
+mod process;
 
 mod ends;
 mod lines;
+mod logins;
+mod outage;
 mod processes;
 mod sight;
+mod strangers;

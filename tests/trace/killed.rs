@@ -1,6 +1,9 @@
 //! A hub that was killed: its agents end themselves, and the next one sweeps.
 
+use std::time::Duration;
+
 use nix::sys::signal::Signal;
+use tokio::time::timeout;
 use x_k8s::rollout;
 
 use crate::hub::{Hub, trace, x_tracer};
@@ -8,6 +11,9 @@ use crate::kubelet::Kubelet;
 use crate::lab::Lab;
 use crate::replay::tcpconnect;
 use crate::scene::{leftovers, tools, with_web};
+
+/// Longer than an agent traces on when nobody listens.
+const UNHEARD: Duration = Duration::from_secs(240);
 
 async fn cleanup(lab: &Lab, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = x_tracer(lab);
@@ -40,7 +46,8 @@ async fn agents_end_themselves_and_cleanup_sweeps() {
         node: String::new(),
         ip: None,
     };
-    let ended = crate::lab::soon(rollout::ended(&lab.cluster, &running)).await;
+    let ended = timeout(UNHEARD, rollout::ended(&lab.cluster, &running));
+    let ended = ended.await.expect("the agent ends itself");
     assert_eq!(ended.exit_code, Some(1), "{ended:?}");
     assert!(
         ended.said.contains("nobody has listened: the hub is gone"),

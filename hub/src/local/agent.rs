@@ -138,7 +138,7 @@ impl Agent {
         if std::env::var_os("XTRACER_LOG").is_none() {
             // The statuses, the tools' last words among them, come by NATS; said twice they would
             // read as two events.
-            command.env("XTRACER_LOG", "warn,status=off");
+            command.env("XTRACER_LOG", "warn,status=off,async_nats=off");
         }
         child::prepare(&mut command);
         match command.spawn() {

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event, ServerError, Subscriber};
+use async_nats::{Client, ConnectOptions, Event, Message, ServerError, Subscriber};
 use futures_util::StreamExt;
-use probeparser::wire::encode_token;
+use probeparser::wire::{PLACE_END, encode_token};
 use tokio::sync::mpsc;
 
 use super::address::Address;
@@ -16,6 +18,8 @@ use super::error::NatsError;
 pub(super) const CONFIRMATION: Duration = Duration::from_secs(5);
 /// How long what the server has sent may be under way.
 const SETTLING: Duration = Duration::from_secs(2);
+/// Pause between two attempts to connect again: who publishes may be back already.
+const RETRY: Duration = Duration::from_millis(100);
 /// Messages that may wait for the hub; the client library drops what comes on top.
 const BACKLOG: usize = 65_536;
 
@@ -64,6 +68,47 @@ pub(crate) struct Connection {
     events: mpsc::Receiver<Event>,
     /// Messages to ourselves that were received, which are no records.
     confirmations: u64,
+    /// Whether the server lets us answer agents.
+    may_answer: Arc<AtomicBool>,
+}
+
+/// Tells agents what was read, so that none sends faster than that, and each knows what to send
+/// again.
+#[derive(Clone)]
+pub(crate) struct Answerer {
+    client: Client,
+    may_answer: Arc<AtomicBool>,
+}
+
+impl Answerer {
+    /// Answers a message that asks for it. Only the inbox of the agent whose name the message bears
+    /// is written to: a stranger may ask for anything.
+    pub(crate) async fn answer(&self, message: &Message) {
+        let Some(place) = &message.reply else {
+            return;
+        };
+        if place.ends_with(PLACE_END)
+            && is_of(place, &message.subject)
+            && self.may_answer.load(Relaxed)
+        {
+            // Without a connection there is nobody to answer.
+            self.client.publish(place.clone(), "".into()).await.ok();
+        }
+    }
+}
+
+/// Whether a place is in the inbox of the agent that a subject names. Both escape names alike.
+fn is_of(place: &str, subject: &str) -> bool {
+    let agent = subject.strip_prefix("xtracer.v1.").and_then(|rest| {
+        let (session, rest) = rest.split_once('.')?;
+        Some((session, rest.split_once('.')?.0))
+    });
+    let inbox = place.strip_prefix("_INBOX.x-agent.");
+    agent.is_some_and(|(session, node)| {
+        let rest = inbox.and_then(|inbox| inbox.strip_prefix(session)?.strip_prefix('.'));
+        rest.and_then(|rest| rest.strip_prefix(node))
+            .is_some_and(|rest| rest.starts_with('.'))
+    })
 }
 
 impl Connection {
@@ -77,6 +122,7 @@ impl Connection {
         let mut options = ConnectOptions::new()
             .name("x-tracer")
             .subscription_capacity(BACKLOG)
+            .reconnect_delay_callback(|attempts| if attempts <= 1 { Duration::ZERO } else { RETRY })
             .event_callback(move |event| {
                 let lost = sender.try_send(event);
                 drop(lost);
@@ -117,6 +163,7 @@ impl Connection {
                 filter: String::new(),
                 events,
                 confirmations: 0,
+                may_answer: Arc::new(AtomicBool::new(true)),
             }),
             Err(error) => Err(NatsError::Connect { address, error }),
         }
@@ -126,6 +173,14 @@ impl Connection {
     #[must_use]
     pub(crate) fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// What answers agents on this connection.
+    pub(crate) fn answerer(&self) -> Answerer {
+        Answerer {
+            client: self.client.clone(),
+            may_answer: Arc::clone(&self.may_answer),
+        }
     }
 
     /// Subscribes to a session, or to all, and returns once the server has taken it: what is
@@ -214,6 +269,14 @@ impl Connection {
                 {
                     Change::Refused(self.refused(reason))
                 }
+                Some(Event::ServerError(error)) if is_muzzle(&error.to_string()) => {
+                    if !self.may_answer.swap(false, Relaxed) {
+                        continue;
+                    }
+                    Change::Said(format!(
+                        "{error}: agents can't be told what was read, and may send faster than that: ask for the right to publish to _INBOX.x-agent.>"
+                    ))
+                }
                 Some(Event::ServerError(error)) => Change::Said(error.to_string()),
                 Some(Event::ClientError(error)) => Change::Said(error.to_string()),
                 Some(Event::LameDuckMode) => Change::Said("the server is going to stop".into()),
@@ -228,13 +291,17 @@ impl Connection {
     /// room in the backlog.
     #[must_use]
     pub(crate) fn received(&self) -> u64 {
-        let all = self
-            .client
-            .statistics()
-            .in_messages
-            .load(std::sync::atomic::Ordering::Relaxed);
+        let all = self.client.statistics().in_messages.load(Relaxed);
         all.saturating_sub(self.confirmations)
     }
+}
+
+/// Whether the server complains about our answers.
+fn is_muzzle(complaint: &str) -> bool {
+    complaint
+        .to_lowercase()
+        .contains("permissions violation for publish")
+        && complaint.contains("_INBOX.x-agent.")
 }
 
 /// The next error that the server reports.
@@ -245,4 +312,30 @@ async fn complaint(events: &mut mpsc::Receiver<Event>) -> Option<String> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_agent_that_a_subject_names_is_answered() {
+        let subject = "xtracer.v1.s%2E1.n.ns.p.c.tcplife";
+        assert!(is_of("_INBOX.x-agent.s%2E1.n.id.7.end", subject));
+        assert!(is_of(
+            "_INBOX.x-agent.s%2E1.n.7.end",
+            "xtracer.v1.s%2E1.n.status"
+        ));
+        for place in [
+            "_INBOX.x-agent.s%2E1.n2.7.end",
+            "_INBOX.x-agent.s%2E1.end",
+            "_INBOX.x-agent.other.n.7.end",
+            "_INBOX.7.end",
+            "xtracer.v1.s%2E1.n.7.end",
+            "$JS.API.STREAM.DELETE.x.end",
+        ] {
+            assert!(!is_of(place, subject), "{place}");
+        }
+        assert!(!is_of("_INBOX.x-agent.s.n.7.end", "xtracer.v1.s"));
+    }
 }

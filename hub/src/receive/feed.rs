@@ -11,8 +11,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::Answerer;
 use super::admit::{Message, Refusal, admit};
-use super::order::Start;
+use super::order::{Place, Start};
 use super::tally::Tally;
 
 /// News that may wait for the session.
@@ -23,6 +24,16 @@ const NEWS: usize = 256;
 pub(crate) enum News {
     /// A status message. Records that its agent published before it have gone to the writer.
     Status(Box<Status>),
+    /// Records are missing before this one; of gaps that follow while nobody listens only the sum is
+    /// told.
+    Gap {
+        /// The node and the probe.
+        stream: String,
+        /// How many.
+        missing: u64,
+        /// The number of the record after them.
+        before: u64,
+    },
     /// A message that is not shown, and why; those that follow while nobody listens are only
     /// counted.
     Refused {
@@ -37,6 +48,8 @@ pub(crate) enum News {
 pub(crate) struct Take {
     /// Where from.
     pub subscriber: Subscriber,
+    /// What tells the agents that they were read.
+    pub answerer: Answerer,
     /// Which probes' records to show.
     pub probes: Vec<Probe>,
     /// Where the numberings begin.
@@ -129,16 +142,31 @@ async fn pass_on(
     let admitted = admit(&message.subject, &message.payload).and_then(|admitted| {
         Ok(match admitted {
             Message::Status(status) => Taken::Status(status),
-            Message::Record(envelope) if lock(tally).take(&envelope)? => Taken::Record(envelope),
-            Message::Record(_) => Taken::Repeat,
+            Message::Record(envelope) => match lock(tally).take(&envelope)? {
+                Place::Repeat => Taken::Repeat,
+                Place::After(missing) => Taken::Record(envelope, missing),
+                _ => Taken::Record(envelope, 0),
+            },
         })
     });
     match admitted {
-        // When the writer or the session is gone, they have said why.
-        Ok(Taken::Record(envelope)) if take.probes.contains(&envelope.record.probe()) => {
-            drop(take.lines.send(envelope).await);
+        Ok(Taken::Record(envelope, missing)) => {
+            let probe = envelope.record.probe();
+            if missing > 0 {
+                let stream = format!("{}: {probe}", envelope.node);
+                let before = envelope.seq;
+                drop(news.try_send(News::Gap {
+                    stream,
+                    missing,
+                    before,
+                }));
+            }
+            // When the writer or the session is gone, they have said why.
+            if take.probes.contains(&probe) {
+                drop(take.lines.send(envelope).await);
+            }
         }
-        Ok(Taken::Record(_) | Taken::Repeat) => {}
+        Ok(Taken::Repeat) => {}
         Ok(Taken::Status(status)) => drop(news.send(News::Status(status)).await),
         Err(refusal) => {
             lock(tally).refused += 1;
@@ -147,10 +175,12 @@ async fn pass_on(
         }
     }
     lock(tally).passed += 1;
+    take.answerer.answer(&message).await;
 }
 
 enum Taken {
-    Record(Box<Envelope<'static>>),
+    /// With the number of those missing before it.
+    Record(Box<Envelope<'static>>, u64),
     Repeat,
     Status(Box<Status>),
 }

@@ -94,11 +94,11 @@ impl Tally {
         Progress { polled, passed }
     }
 
-    /// Enters a record and says whether it is to be shown: repeats are not.
+    /// Enters a record and says what its number means: repeats are not to be shown.
     ///
     /// # Errors
     /// When it would begin one numbering too many.
-    pub(crate) fn take(&mut self, envelope: &Envelope<'_>) -> Result<bool, Refusal> {
+    pub(crate) fn take(&mut self, envelope: &Envelope<'_>) -> Result<Place, Refusal> {
         let stream = Stream {
             session: envelope.session.as_ref().to_owned(),
             node: envelope.node.as_ref().to_owned(),
@@ -113,13 +113,12 @@ impl Tally {
             taken: 0,
             repeats: 0,
         });
-        let fresh = tally.order.place(envelope.seq, &envelope.time) != Place::Repeat;
-        if fresh {
-            tally.taken += 1;
-        } else {
-            tally.repeats += 1;
+        let place = tally.order.place(envelope.seq, &envelope.time);
+        match place {
+            Place::Repeat => tally.repeats += 1,
+            _ => tally.taken += 1,
         }
-        Ok(fresh)
+        Ok(place)
     }
 
     /// Numbers that never came, in all.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use probeparser::wire::encode_token;
+use probeparser::wire::{agent_inbox, encode_token};
 use serde_json::{Value, json};
 
 use crate::secret::random_name;
@@ -35,8 +35,8 @@ pub(super) struct User {
 }
 
 impl User {
-    /// The hub reads its session. It may send messages to nobody but itself, which tell it how far
-    /// the server has come.
+    /// The hub reads its session. It may write to itself, which tells it how far the server has come,
+    /// and to the inboxes of its agents, which tells them how far it has read.
     ///
     /// # Errors
     /// When the system has no randomness to give.
@@ -45,19 +45,20 @@ impl User {
         let inbox = format!("{}.>", hub_inbox(&session));
         Ok(Self {
             login: login(HUB.to_owned())?,
-            publish: vec![inbox.clone()],
+            publish: vec![inbox.clone(), format!("_INBOX.x-agent.{session}.>")],
             subscribe: vec![format!("xtracer.v1.{session}.>"), inbox],
         })
     }
 
-    /// An agent writes in the name of its node and reads nothing but its own messages to itself,
-    /// which tell it how far the server has come, and that nobody listens.
+    /// An agent writes in the name of its node and reads nothing but its inbox, where its messages to
+    /// itself tell it how far the server has come, the server that nobody listens, and the hub how
+    /// far it has read.
     ///
     /// # Errors
     /// When the system has no randomness to give.
     pub(super) fn agent(session: &str, node: &str) -> io::Result<Self> {
+        let inbox = format!("{}.>", agent_inbox(session, node));
         let (session, node) = (encode_token(session), encode_token(node));
-        let inbox = format!("_INBOX.x-agent.{session}.{node}.>");
         Ok(Self {
             login: login(format!("x-agent.{node}"))?,
             publish: vec![format!("xtracer.v1.{session}.{node}.>"), inbox.clone()],

@@ -124,7 +124,7 @@ async fn the_hub_reads_its_session_and_writes_nothing() {
     let mut hub = Guest::enter(&server, &server.hub, &hub_inbox("s.1")).await;
     for bad in [
         "xtracer.v1.s%2E1.n1.status",
-        "_INBOX.x-agent.s%2E1.n1.1",
+        "_INBOX.x-agent.other.n1.1",
         "x",
     ] {
         hub.client.publish(bad, "x".into()).await.unwrap();

@@ -178,7 +178,10 @@ impl Account<'_> {
             (ledger.lost_samples, "lost in the kernel's buffer"),
             (ledger.lost_in_host, "lost between the tool and the agent"),
             (ledger.unparsed, "not understood by the agent"),
-            (ledger.dropped, "dropped because the agent's queue was full"),
+            (
+                ledger.dropped,
+                "dropped because the agent's queue was full, or NATS took nothing",
+            ),
             (unaccounted, "not accounted for by the agent"),
             (self.lost_on_the_way(), "lost between the agent and the hub"),
         ];
@@ -341,7 +344,7 @@ mod tests {
         let last = last_line(State::Stopped, dropped, &[1, 2, 4]);
         assert_eq!(
             last.split(" (").next().unwrap(),
-            "incomplete: execsnoop: 7 lost in the kernel's buffer; execsnoop: 1 dropped because the agent's queue was full"
+            "incomplete: execsnoop: 7 lost in the kernel's buffer; execsnoop: 1 dropped because the agent's queue was full, or NATS took nothing"
         );
     }
 

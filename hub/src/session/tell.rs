@@ -6,6 +6,15 @@ use crate::receive::News;
 
 /// Refused messages that are told one by one.
 const REFUSALS: u32 = 5;
+/// Gaps that are told one by one.
+const GAPS: u32 = 20;
+
+/// What was told one by one so far.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    refusals: u32,
+    gaps: u32,
+}
 
 /// Tells that a reader does not read.
 pub(super) fn tell_held_up(told: &mut bool) {
@@ -16,14 +25,28 @@ pub(super) fn tell_held_up(told: &mut bool) {
 }
 
 /// Tells what the receiving task has heard.
-pub(super) fn tell(news: News, board: &mut Board, refusals: &mut u32) {
+pub(super) fn tell(news: News, board: &mut Board, told: &mut Told) {
     match news {
         News::Status(status) => board.enter(&status).iter().for_each(say),
+        News::Gap {
+            stream,
+            missing,
+            before,
+        } => {
+            told.gaps = told.gaps.saturating_add(1);
+            if told.gaps <= GAPS {
+                say(format!(
+                    "{stream}: {missing} records are missing before number {before}"
+                ));
+            } else if told.gaps == GAPS + 1 {
+                say("there are more gaps; what is missing in them is counted");
+            }
+        }
         News::Refused { subject, refusal } => {
-            *refusals = refusals.saturating_add(1);
-            if *refusals <= REFUSALS {
+            told.refusals = told.refusals.saturating_add(1);
+            if told.refusals <= REFUSALS {
                 say(format!("refused a message on {subject}: {refusal}"));
-            } else if *refusals == REFUSALS + 1 {
+            } else if told.refusals == REFUSALS + 1 {
                 say("refused more messages; they are counted");
             }
         }

@@ -26,8 +26,9 @@ const GRPC_PORT: i32 = 5555;
 /// Time to detach probes and remove maps after SIGTERM.
 const GRACE_SECONDS: i64 = 20;
 
-/// An agent ends itself when nobody has listened for so long: a killed hub removes nothing.
-const UNHEARD_SECONDS: &str = "30";
+/// An agent ends itself when nobody has listened for so long: a killed hub removes nothing. Longer than a
+/// server may be away, of whose absence it keeps the records.
+const UNHEARD_SECONDS: &str = "90";
 
 /// Everything that decides what an agent's pod looks like.
 #[derive(Debug, Clone)]

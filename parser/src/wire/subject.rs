@@ -53,6 +53,17 @@ pub fn decode_token(token: &str) -> Option<String> {
     (encode_token(&name) == token).then_some(name)
 }
 
+/// The end of the place for answers that the last message of a batch names: whoever reads on behalf
+/// of a user answers there, so that the agent sends no faster than it is read.
+pub const PLACE_END: &str = ".end";
+
+/// Where an agent's messages to itself, and answers to it, go: a place that no other agent may read.
+#[must_use]
+pub fn agent_inbox(session: &str, node: &str) -> String {
+    let (session, node) = (encode_token(session), encode_token(node));
+    format!("_INBOX.x-agent.{session}.{node}")
+}
+
 /// The subject of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {

@@ -62,7 +62,7 @@ impl<M: Fn() -> Message> Question<M> {
         let Message {
             subject, payload, ..
         } = (self.message)();
-        let question = Request::new().payload(payload.into()).timeout(Some(ANSWER));
+        let question = Request::new().payload(payload).timeout(Some(ANSWER));
         match client.send_request(subject, question).await {
             Ok(_) => true,
             Err(error) if error.kind() == RequestErrorKind::NoResponders => false,
@@ -100,7 +100,7 @@ mod tests {
             inbox: "_INBOX.x-agent.s.n".into(),
             message: || Message {
                 subject: SUBJECT.into(),
-                payload: b"{}".to_vec(),
+                payload: "{}".into(),
                 ledger: None,
             },
         }

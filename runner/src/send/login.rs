@@ -55,15 +55,15 @@ impl Login {
         let files = &self.0;
         let mut options = ConnectOptions::new();
         if let Some(path) = &files.nats_token_file {
-            options = options.token(read("the NATS token", path)?);
+            options = options.token(secret("the NATS token", path)?);
         }
         if let (Some(user), Some(password)) = (&files.nats_user_file, &files.nats_password_file) {
-            let user = read("the NATS user", user)?;
-            let password = read("the NATS password", password)?;
+            let user = secret("the NATS user", user)?;
+            let password = secret("the NATS password", password)?;
             options = options.user_and_password(user, password);
         }
         if let Some(path) = &files.nats_nkey_file {
-            options = options.nkey(read("the NATS nkey", path)?);
+            options = options.nkey(secret("the NATS nkey", path)?);
         }
         if let Some(path) = &files.nats_creds_file {
             let what = "the NATS credentials";
@@ -88,14 +88,15 @@ impl Login {
     }
 }
 
-/// A file's text, without the newline that editors leave.
 fn read(what: &'static str, path: &Path) -> Result<String, LoginError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text.trim_end().to_owned()),
-        Err(error) => Err(LoginError {
-            what,
-            path: path.to_owned(),
-            error,
-        }),
-    }
+    std::fs::read_to_string(path).map_err(|error| LoginError {
+        what,
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// A secret in a file, without the newline that editors leave.
+fn secret(what: &'static str, path: &Path) -> Result<String, LoginError> {
+    read(what, path).map(|text| text.trim_end().to_owned())
 }
