@@ -17,6 +17,7 @@ mod headers;
 mod postmortem;
 mod printable;
 mod restart;
+mod rights;
 mod run;
 mod said;
 mod supervisor;

@@ -4,6 +4,7 @@ use super::control::Exit;
 use super::failure::{Failure, FailureKind};
 use super::frame::Outcome;
 use super::headers;
+use super::rights::Rights;
 
 /// What is known about a process that is over.
 pub(crate) struct Postmortem<'a> {
@@ -19,6 +20,8 @@ pub(crate) struct Postmortem<'a> {
     pub(crate) said: &'a [String],
     /// The tool's plain name.
     pub(crate) tool: &'a str,
+    /// Looks up what this process may do; asked only when a tool could not attach.
+    pub(crate) rights: fn() -> Rights,
 }
 
 impl Postmortem<'_> {
@@ -107,9 +110,9 @@ impl Postmortem<'_> {
         } else if heard("Need super-user privileges") || heard("Operation not permitted") {
             (
                 FailureKind::Privileges,
-                "run the agent as root, or give it CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN and \
-                 CAP_SYS_RESOURCE; kernel lockdown also refuses"
-                    .to_owned(),
+                (self.rights)().lack().unwrap_or_else(|| {
+                    "run the agent as root with CAP_SYS_ADMIN; kernel lockdown and seccomp also refuse".to_owned()
+                }),
             )
         } else if error.contains("Failed to compile") {
             cannot_compile(&release)
@@ -132,6 +135,10 @@ impl Postmortem<'_> {
     }
 
     fn attach(&self, release: &str) -> (FailureKind, String) {
+        // First, because a lack of rights looks like a function that is not there.
+        if let Some(lack) = (self.rights)().lack() {
+            return (FailureKind::Privileges, lack);
+        }
         let gone = [
             "probe entry may not exist",
             "Invalid argument",
@@ -188,6 +195,10 @@ mod tests {
             stopped: false,
             said: &said,
             tool: "biosnoop",
+            rights: || Rights {
+                capabilities: u64::MAX,
+                ..Rights::default()
+            },
         }
         .failure()
     }
@@ -276,6 +287,30 @@ mod tests {
         let early = examine(Some(&finished(true, false)), Exit::Code(0), &["ERROR"])
             .expect("it saw nothing");
         assert_eq!(early.kind, FailureKind::LeftEarly);
+    }
+
+    #[test]
+    fn a_missing_right_is_named_although_the_tool_speaks_of_functions() {
+        let outcome = raised(
+            "Failed to attach BPF program b'f' to kprobe b'sys_execve', it's not traceable (either",
+        );
+        let said = ["cannot attach kprobe, probe entry may not exist".to_owned()];
+        let failure = Postmortem {
+            outcome: Some(&outcome),
+            exit: Some(Exit::Code(1)),
+            attached: false,
+            stopped: false,
+            said: &said,
+            tool: "execsnoop",
+            rights: || Rights {
+                hidden_addresses: true,
+                ..Rights::default()
+            },
+        }
+        .failure()
+        .expect("a failure");
+        assert_eq!(failure.kind, FailureKind::Privileges);
+        assert!(failure.remedy.contains("CAP_SYSLOG"), "{}", failure.remedy);
     }
 
     #[test]

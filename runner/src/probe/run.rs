@@ -13,6 +13,7 @@ use super::control::Exit;
 use super::failure::{Failure, FailureKind};
 use super::frame::{Decoder, Frame, FrameError, Outcome};
 use super::postmortem::Postmortem;
+use super::rights::Rights;
 use super::said::{SaidPipe, Tail};
 use super::supervisor::Events;
 use super::warm::{Child, Ends};
@@ -194,6 +195,7 @@ impl<'a> Run<'a> {
             stopped: self.deadline.is_some(),
             said: &said,
             tool: self.name,
+            rights: Rights::of_this_process,
         }
         .failure();
         let of_filter = |failure: &Failure| {
