@@ -23,6 +23,10 @@ test: deps ## every test: units, real servers, real programs, the lab's real ker
 lab: deps ## the seven tools on a real kernel in a virtual machine; DEBIAN=13 for another release
 	tests/lab/lab test
 
+.PHONY: cluster
+cluster: deps ## the seven tools in a pod of a real Kubernetes: its node is a virtual machine
+	tests/cluster/cluster test --probes tcptracer,tcpconnect,tcpaccept,tcplife,execsnoop,biosnoop,cachetop
+
 .PHONY: image
 image: deps ## the agent's image as an OCI archive, without a container daemon; DEBIAN=13 for another release
 	k8s/image/build

@@ -54,7 +54,7 @@ def counts(evidence: Evidence, debian: str) -> list:
         for role in evidence.traced():
             records = [record for record in evidence.of(probe) if evidence.role_of(record) == role]
             did = evidence.run["roles"][role]["did"]
-            for what, expected, seen, *kind in _EXPECTATIONS[probe](did, records, evidence):
+            for what, expected, seen, *kind in EXPECTATIONS[probe](did, records, evidence):
                 count = Count(probe, role, what, expected, seen, known=known.get(probe, ""), **dict(*kind))
                 found.append(count)
     return found
@@ -108,7 +108,7 @@ def _cachetop(_, records, evidence):
     yield "rows of the cached process", 1, len(_kind(records, "cached", evidence)), AT_LEAST
 
 
-_EXPECTATIONS = {
+EXPECTATIONS = {
     "tcptracer": _tcptracer,
     "tcpconnect": _tcpconnect,
     "tcpaccept": _tcpaccept,

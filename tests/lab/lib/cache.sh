@@ -6,12 +6,13 @@ cache_root() {
   echo "${XTRACER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/x-tracer}/lab"
 }
 
-# The name of the images for the selected release: packages, sources, kernel, and the two scripts
-# that turn those into files.
+# The name of the images for the selected release: packages, sources, kernel, what the kind of machine
+# adds, and the two scripts that turn those into files.
 cache_key() {
   {
     release_packages
     echo "$release_sources"
+    machine_ingredients
     cat "$LAB_HOME/lib/root.sh" "$LAB_HOME/lib/initramfs.sh"
   } | sha256sum | cut -c1-16
 }

@@ -1,5 +1,10 @@
 # Kernel, initramfs and root image of the selected release: made once, then found.
 
+# What another kind of machine adds: to the unpacked root $1, and to the name of the images. Such a
+# kind has functions of its own with these names.
+machine_finish() { :; }
+machine_ingredients() { :; }
+
 images_build() {
   local images work kernel
   images=$(cache_images)
@@ -21,6 +26,7 @@ images_build() {
   root_folder "$work/root" || die "mmdebstrap could not make a $release_codename root from: $release_sources" \
     "Is the mirror reachable? XTRACER_DEBIAN_MIRROR names another one"
   kernel=$(root_kernel "$work/root")
+  machine_finish "$work/root"
   say "kernel $kernel: initramfs"
   cp "$work/root/boot/vmlinuz-$kernel" "$work/vmlinuz"
   initramfs_build "$work/root" "$kernel" "$work/initramfs"

@@ -1,12 +1,13 @@
 # The second disk, made for each run in a second: the guest's scripts, our binaries, and what to run.
 
-# payload_image IMAGE BINARIES COMMAND…: BINARIES is a folder, or empty.
+# payload_image IMAGE BINARIES COMMAND…: BINARIES is a folder, or empty. GUEST names another folder than
+# the lab's with what becomes /lab/guest.
 payload_image() {
   local image=$1 binaries=$2 tree size
   shift 2
   tree=$(mktemp -d -p "$(dirname "$image")")
   mkdir "$tree/bin"
-  cp -r "$LAB_HOME/guest" "$tree/guest"
+  cp -rL "${GUEST:-$LAB_HOME/guest}" "$tree/guest"
   [ -z "$binaries" ] || find -L "$binaries" -maxdepth 1 -type f -executable -exec cp -L -t "$tree/bin" {} +
   [ "$release_nats" = package ] || payload_nats "$tree"
   printf '%s\0' "$@" >"$tree/command"

@@ -1,5 +1,8 @@
 # One run of the machine: boot, let the guest's command talk, bring its results home, know why it ended.
 
+# More of the machine than the lab has: arguments for QEMU.
+vm_devices=()
+
 # The guest hears nothing from the host but its disks, and the host nothing but two serial lines:
 # the first is the kernel's (to a file), the second the command's (to our stdout).
 vm_qemu() {
@@ -18,7 +21,7 @@ vm_qemu() {
     -drive "if=none,id=results,file=$run/results.raw,format=raw,cache=unsafe" \
     -device virtio-blk-pci,drive=results,serial=lab-results \
     -serial "file:$run/kernel.log" \
-    -chardev "file,id=voice,path=$run/voice" -serial chardev:voice \
+    -chardev "file,id=voice,path=$run/voice" -serial chardev:voice "${vm_devices[@]}" \
     >"$run/qemu.log" 2>&1 </dev/null
 }
 
