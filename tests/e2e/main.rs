@@ -15,6 +15,7 @@ mod plain_nats;
 #[path = "../hub/process.rs"]
 mod process;
 
+mod chaos;
 mod ends;
 mod lines;
 mod logins;

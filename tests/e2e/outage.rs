@@ -22,7 +22,7 @@ pub(crate) struct Ordered {
     orders: File,
     done: BufReader<File>,
     _target: Contained,
-    _tools: Tools,
+    tools: Tools,
 }
 
 impl Ordered {
@@ -40,15 +40,16 @@ impl Ordered {
             .envs(agent.iter().copied())
             .stdout(Stdio::piped());
         let hub = Hub::spawn(&mut command);
-        // Each opens once the tool has opened the other end.
-        let orders = File::options().write(true).open(orders).unwrap();
+        // Read and write: an order waits for a tool that is being started again.
+        let orders = File::options().read(true).write(true).open(orders).unwrap();
+        // It opens once the tool has opened the other end.
         let done = BufReader::new(File::open(done).unwrap());
         Self {
             hub,
             orders,
             done,
             _target: target,
-            _tools: tools,
+            tools,
         }
     }
 
@@ -61,6 +62,24 @@ impl Ordered {
     pub(crate) fn printed(&mut self) {
         let read = self.done.read_line(&mut String::new()).unwrap();
         assert_ne!(read, 0, "the tool has ended");
+    }
+
+    /// The process that runs the tool: it alone reads the orders.
+    pub(crate) fn tool(&self) -> Option<u32> {
+        let orders = self.tools.path().join("orders");
+        let reads = |pid: &u32| {
+            let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter();
+            let mut open = open.flatten().flatten();
+            open.any(|file| std::fs::read_link(file.path()).is_ok_and(|file| file == orders))
+        };
+        let pids = std::fs::read_dir("/proc").unwrap().flatten();
+        let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.find(|pid| *pid != std::process::id() && reads(pid))
+    }
+
+    /// Waits for the end of a hub that was asked to end.
+    pub(crate) fn interrupted(self) -> End {
+        self.hub.end()
     }
 
     /// Lets the tool, and with it the session, come to its end.

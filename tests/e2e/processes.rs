@@ -81,24 +81,28 @@ impl Session {
 
     /// Its child of this name.
     fn child(&self, name: &str) -> u32 {
-        let hub = self.hub.id();
-        let mut found = Vec::new();
-        // A child belongs to the thread that started it.
-        for thread in fs::read_dir(format!("/proc/{hub}/task")).unwrap() {
-            let children = thread.unwrap().path().join("children");
-            let children = fs::read_to_string(children).unwrap();
-            found.extend(
-                children
-                    .split_whitespace()
-                    .map(|pid| pid.parse::<u32>().unwrap()),
-            );
-        }
-        found.retain(|pid| {
-            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name)
-        });
-        assert_eq!(found.len(), 1, "children named {name}");
-        found[0]
+        child(self.hub.id(), name)
     }
+}
+
+/// A process' one child of this name.
+pub(crate) fn child(parent: u32, name: &str) -> u32 {
+    let mut found = Vec::new();
+    // A child belongs to the thread that started it.
+    for thread in fs::read_dir(format!("/proc/{parent}/task")).unwrap() {
+        let children = thread.unwrap().path().join("children");
+        let children = fs::read_to_string(children).unwrap();
+        found.extend(
+            children
+                .split_whitespace()
+                .map(|pid| pid.parse::<u32>().unwrap()),
+        );
+    }
+    found.retain(|pid| {
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name)
+    });
+    assert_eq!(found.len(), 1, "children named {name}");
+    found[0]
 }
 
 fn command_line(pid: u32) -> String {

@@ -13,7 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running hub; killed when dropped.
 pub(crate) struct Hub {
-    child: Child,
+    /// Its process.
+    pub(crate) child: Child,
     stdout: Option<Lines>,
     stderr: Lines,
 }

@@ -5,7 +5,8 @@ use std::process::{Child, Command, Stdio};
 
 /// A running server; killed when dropped.
 pub(crate) struct NatsServer {
-    child: Child,
+    /// Its process.
+    pub(crate) child: Child,
     /// Where it listens on 127.0.0.1.
     pub(crate) port: u16,
     _config: tempfile::NamedTempFile,

@@ -258,11 +258,6 @@ impl Link {
         self.work.try_send((number, Arc::clone(batch))).ok();
     }
 
-    /// Hands a batch over as soon as there is room.
-    pub(super) async fn send_at_last(&self, number: u64, batch: Batch) {
-        self.work.send((number, Arc::new(batch))).await.ok();
-    }
-
     /// Leaves out what has not been written up to this batch; the answers come all the same.
     pub(super) fn skip(&self, number: u64) {
         self.skipped.store(number, Relaxed);

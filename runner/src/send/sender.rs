@@ -38,7 +38,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// The running task.
 pub(crate) struct Sending {
-    task: JoinHandle<Sender>,
+    task: JoinHandle<(Sender, bool)>,
     give_up: CancellationToken,
 }
 
@@ -83,7 +83,7 @@ impl Sending {
             }
         };
         // A panic has been reported by its thread.
-        sender.ok().map(LastWords)
+        sender.ok().map(|(sender, _)| LastWords(sender))
     }
 }
 
@@ -91,24 +91,13 @@ impl Sending {
 pub(crate) struct LastWords(Sender);
 
 impl LastWords {
-    /// Sends messages whether or not somebody reads them; true when the server has taken them.
+    /// Sends messages after all others; false when that did not come about in time.
     pub(crate) async fn say(self, messages: Vec<Message>) -> bool {
-        let Line::Open(mut link) = self.0.line else {
-            return false;
-        };
-        let number = self.0.number + 1;
-        let answer = async {
-            link.send_at_last(number, Batch::new(messages)).await;
-            loop {
-                match link.answer().await {
-                    Answer::Taken(taken) | Answer::Unheard(taken) if taken < number => {}
-                    Answer::Read(_) => {}
-                    Answer::Taken(_) | Answer::Unheard(_) => return true,
-                    Answer::Refused | Answer::Gone => return false,
-                }
-            }
-        };
-        timeout(DRAIN, answer).await.unwrap_or(false)
+        let mut sender = self.0;
+        sender.backlog.push(Batch::new(messages));
+        let (_, closed) = mpsc::channel(1);
+        let (_, all) = sender.run(closed, CancellationToken::new()).await;
+        all
     }
 }
 
@@ -160,13 +149,18 @@ impl Line {
 }
 
 impl Sender {
-    async fn run(mut self, mut queue: mpsc::Receiver<Message>, give_up: CancellationToken) -> Self {
+    /// Sends until the queue is closed and empty; gives whether nothing was left then.
+    async fn run(
+        mut self,
+        mut queue: mpsc::Receiver<Message>,
+        give_up: CancellationToken,
+    ) -> (Self, bool) {
         let mut fresh = Vec::with_capacity(BATCH);
         let mut open = true;
         loop {
             self.dispatch();
-            if !open && self.in_flight.is_empty() && self.backlog.is_empty() {
-                return self;
+            if !open && self.is_done() {
+                return (self, true);
             }
             let room = self.is_away() || self.backlog.has_room();
             let wake = self.wake();
@@ -174,11 +168,11 @@ impl Sender {
                 biased;
                 () = give_up.cancelled() => {
                     self.abandon();
-                    return self;
+                    return (self, false);
                 }
                 () = sleep_until(self.moved + DRAIN), if !open => {
                     self.abandon();
-                    return self;
+                    return (self, false);
                 }
                 event = self.line.next() => self.enter(event),
                 count = queue.recv_many(&mut fresh, BATCH), if open && room => {
@@ -219,6 +213,12 @@ impl Sender {
             link.send(self.number, &batch);
             self.in_flight.push_back((self.number, batch));
         }
+    }
+
+    /// Whether everything has arrived, as far as anybody says so.
+    fn is_done(&self) -> bool {
+        let read = self.read.is_none() || self.recent.is_empty();
+        self.in_flight.is_empty() && self.backlog.is_empty() && read
     }
 
     /// Whether a hub has to read before more may be sent.
