@@ -184,6 +184,7 @@ impl Session {
                 self.board.lose(&node);
                 self.board.is_over().then_some(Ending::ProbesOver)
             }
+            Turn::TargetsOver => Some(Ending::TargetsOver),
             Turn::ServerGone(words) => Some(Ending::ServerGone(words)),
         }
     }

@@ -6,6 +6,7 @@
 
 mod aim;
 mod fleet;
+mod follow;
 mod place;
 
 use std::io::Write as _;
@@ -17,7 +18,7 @@ use x_k8s::client::{Environment, Options};
 use x_k8s::manifest::{AgentSpec, PullPolicy, Resources, Rights};
 
 use aim::Node;
-pub(crate) use aim::{Aim, find};
+pub(crate) use aim::{Aim, Found, find};
 pub(crate) use fleet::Fleet;
 use fleet::{Base, left_behind};
 pub(crate) use place::Nats;
@@ -97,7 +98,7 @@ pub(crate) async fn run(request: Request) -> Result<Exit, Failure> {
         () = signals.next() => return Err(anyhow!("ended while it was starting").into()),
     };
     if dry_run {
-        return print(&cluster, &config, &found).await;
+        return print(&cluster, &config, &found.nodes).await;
     }
     deploy(&cluster, &config, &found, &mut signals).await
 }
@@ -109,15 +110,15 @@ pub(crate) async fn run(request: Request) -> Result<Exit, Failure> {
 pub(crate) async fn deploy(
     cluster: &Cluster,
     config: &Config,
-    nodes: &[Node],
+    found: &Found,
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
     cleanup::offer(cluster, &config.pod.namespace).await;
-    let first = round(cluster, config, nodes, config.nats.way(), signals);
+    let first = round(cluster, config, found, config.nats.way(), signals);
     match Box::pin(first).await {
         Err(failure) if config.nats.is_auto() && failure.error.is::<Unreachable>() => {
             say(format!("{:#}; trying in the cluster", failure.error));
-            Box::pin(round(cluster, config, nodes, Way::InCluster, signals)).await
+            Box::pin(round(cluster, config, found, Way::InCluster, signals)).await
         }
         outcome => outcome,
     }
@@ -127,12 +128,12 @@ pub(crate) async fn deploy(
 async fn round(
     cluster: &Cluster,
     config: &Config,
-    nodes: &[Node],
+    found: &Found,
     way: Way<'_>,
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
     let base = Base::new(cluster, config);
-    let place = match open(&base, config, nodes, way, signals).await {
+    let place = match open(&base, config, &found.nodes, way, signals).await {
         Ok(place) => place,
         Err(failure) => {
             sweep(&base, signals).await?;
@@ -140,12 +141,12 @@ async fn round(
         }
     };
     let mut bundles = Vec::new();
-    for node in nodes {
+    for node in &found.nodes {
         let spec = agent_spec(config, &base, node, &place.route);
         let bundle = x_k8s::manifest::agent(&spec).map_err(x_k8s::Error::from)?;
         bundles.push((node.name.clone(), bundle));
     }
-    for node in nodes {
+    for node in &found.nodes {
         say(format!(
             "tracing {} on the node {}",
             node.words(),
@@ -155,7 +156,13 @@ async fn round(
     let own = Own {
         session: base.session.to_string(),
         server: place.server,
-        agents: Agents::Pods(Fleet::launch(base, bundles, place.link)),
+        agents: Agents::Pods(Fleet::launch(
+            base,
+            bundles,
+            place.link,
+            found,
+            &config.aim.choice,
+        )),
     };
     let settings = config.settings.clone();
     session::run(
@@ -224,6 +231,7 @@ fn agent_spec(config: &Config, base: &Base, node: &Node, route: &Route) -> Agent
         probes: probes.iter().map(|probe| probe.name().to_owned()).collect(),
         nats_url: route.url.clone(),
         nats_secrets: route.secrets(&node.name),
+        orders: route.orders,
         hub_address: route.hub_address.clone(),
         rights,
         resources: Resources::default(),

@@ -2,12 +2,14 @@
 
 mod decode;
 mod envelope;
+mod order;
 mod status;
 mod subject;
 
 pub use decode::{DecodeError, MAX_PAYLOAD};
 pub(crate) use envelope::hex_members;
 pub use envelope::{By, Envelope};
+pub use order::{Obeyed, Order, OrderSubject};
 pub use status::{Ledger, Sight, State, Status, Verdict};
 pub use subject::{
     PLACE_END, StatusSubject, Subject, SubjectError, agent_inbox, decode_token, encode_token,

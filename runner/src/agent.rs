@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use probeparser::Probe;
-use probeparser::wire::{State, Status, Verdict, agent_inbox};
+use probeparser::wire::{OrderSubject, State, Status, Verdict, agent_inbox};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::announce::Announcer;
 use crate::config::Config;
@@ -19,7 +20,7 @@ use crate::options;
 use crate::pipeline::{Identity, Pipeline, Taken};
 use crate::probe::{self, ProbeEvent, ProbeSpec, Warm};
 use crate::scope::Scope;
-use crate::send::{self, LastWords, Message, Nats, Outbox, Question};
+use crate::send::{self, LastWords, Nats, Outbox, Second};
 use crate::sight::{Canary, News, Told, Watch};
 
 /// How often a probe's ledger is published while it changes.
@@ -99,13 +100,8 @@ pub(crate) async fn run(
     let mut waiting: VecDeque<_> = config.probes.iter().map(task).collect();
     let mut probes = JoinSet::new();
     let mut ended = Vec::new();
-    let question = question(&config, announcer.clone());
-    let ending = async {
-        tokio::select! {
-            () = shutdown => false,
-            () = Box::pin(question.unheard_for(config.end_unheard)) => true,
-        }
-    };
+    let _orders = obeying(&config, &scope, &announcer, &outbox);
+    let ending = ending(&config, announcer.clone(), shutdown);
     tokio::pin!(ending);
     let mut unheard = false;
     while !(waiting.is_empty() && probes.is_empty()) {
@@ -146,13 +142,45 @@ pub(crate) async fn run(
     Ok(if blind { Exit::Blind } else { Exit::Done })
 }
 
-/// How it is asked whether anybody listens.
-fn question(config: &Config, announcer: Announcer) -> Question<impl Fn() -> Message + use<>> {
-    Question {
+/// Completes when the agent is to end; true if nobody has listened.
+async fn ending(config: &Config, announcer: Announcer, shutdown: impl Future<Output = ()>) -> bool {
+    let nothing = || announcer.message(&announcer.status(None, State::Report, ""));
+    let unheard = send::unheard_for(config.end_unheard, second(config), nothing);
+    tokio::select! {
+        () = shutdown => false,
+        () = Box::pin(unheard) => true,
+    }
+}
+
+/// The task that obeys the hub, if it is one that may give orders.
+fn obeying(
+    config: &Config,
+    scope: &Arc<Scope>,
+    announcer: &Announcer,
+    outbox: &Outbox,
+) -> Option<AbortOnDropHandle<()>> {
+    if !config.orders {
+        return None;
+    }
+    let subject = OrderSubject {
+        session: config.session.clone(),
+        node: config.node.clone(),
+    };
+    let (announcer, outbox) = (announcer.clone(), outbox.clone());
+    let tell = async move |note: String| {
+        let status = announcer.status(None, State::Note, note);
+        announcer.send(&outbox, status).await;
+    };
+    let obeying = send::obey(second(config), subject, Arc::clone(scope), tell);
+    Some(AbortOnDropHandle::new(tokio::spawn(obeying)))
+}
+
+/// A connection besides the records'.
+fn second(config: &Config) -> Second {
+    Second {
         url: config.nats_url.clone(),
         login: config.login.clone(),
         inbox: agent_inbox(&config.session, &config.node),
-        message: move || announcer.message(&announcer.status(None, State::Report, "")),
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) node: String,
     /// Records that may wait for NATS.
     pub(crate) queue: usize,
+    /// Whether the hub may give orders.
+    pub(crate) orders: bool,
     /// How long nobody may listen before it ends.
     pub(crate) end_unheard: Option<Duration>,
     /// Where records wait that memory does not hold.
@@ -132,6 +134,7 @@ impl Config {
             session: args.session.unwrap_or_else(random_session),
             node,
             queue: args.queue,
+            orders: args.orders,
             end_unheard: args.end_unheard.map(Duration::from_secs),
             spool: SpoolConfig {
                 folder: args.spool_dir.unwrap_or_else(std::env::temp_dir),

@@ -14,6 +14,8 @@ mod backlog;
 mod heard;
 mod link;
 mod login;
+mod orders;
+mod second;
 mod sender;
 mod spool;
 
@@ -23,9 +25,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-pub(crate) use heard::Question;
+pub(crate) use heard::unheard_for;
 pub(crate) use link::Nats;
 pub(crate) use login::{Login, LoginError};
+pub(crate) use orders::obey;
+pub(crate) use second::Second;
 pub(crate) use sender::{LastWords, start};
 pub(crate) use spool::SpoolConfig;
 

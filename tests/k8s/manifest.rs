@@ -46,6 +46,7 @@ fn classic() -> AgentSpec {
         .map(str::to_owned)
         .to_vec(),
         nats_url: None,
+        orders: false,
         nats_secrets: NatsSecrets {
             token: Some("t0ken".to_owned()),
             ..NatsSecrets::default()
@@ -69,6 +70,7 @@ fn unusual() -> AgentSpec {
         targets: vec![target("nginx", 'a'), target("sidecar", 'b')],
         probes: vec!["execsnoop".to_owned()],
         nats_url: Some("tls://me:pa$$word@nats.example:4222".to_owned()),
+        orders: false,
         nats_secrets: NatsSecrets {
             ca: Some(b"-----BEGIN CERTIFICATE-----\n".to_vec()),
             certificate: Some(b"certificate".to_vec()),

@@ -25,8 +25,7 @@ async fn a_pods_lines_are_shown_and_nothing_stays() {
         "127.0.0.1",
     ];
     let mut hub = Hub::start(trace(&lab, &own));
-    let line = hub.line().await;
-    assert!(line.contains("PNAME:curl"), "{line}");
+    hub.until("PNAME:curl").await;
     hub.signal(Signal::SIGINT);
     let ended = hub.end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.said);

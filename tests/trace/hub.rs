@@ -91,6 +91,22 @@ impl Hub {
         line
     }
 
+    /// Reads lines up to one that holds these words. At an end before it, what it said is the failure.
+    pub(crate) async fn until(&mut self, words: &str) {
+        loop {
+            let line = self.line().await;
+            if line.contains(words) {
+                return;
+            }
+            if line.is_empty() {
+                let mut stderr = self.child.stderr.take().unwrap();
+                let mut said = String::new();
+                stderr.read_to_string(&mut said).unwrap();
+                panic!("it ended before {words:?}: {said}");
+            }
+        }
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();
         kill(Pid::from_raw(pid), signal).unwrap();

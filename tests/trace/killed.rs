@@ -29,7 +29,7 @@ async fn agents_end_themselves_and_cleanup_sweeps() {
     let _kubelet = Kubelet::start(&lab, tools.path());
     let arguments = ["web", "--probes", "tcpconnect"];
     let mut hub = Hub::start(trace(&lab, &arguments));
-    hub.line().await;
+    hub.until("PNAME:curl").await;
     let agent = lab.pods().list(&Kubelet::ours()).await.unwrap();
     let agent = x_k8s::core::Pod::clone(&agent.items[0]);
 
@@ -56,7 +56,7 @@ async fn agents_end_themselves_and_cleanup_sweeps() {
 
     // The next hub says so, and its own session is none of it.
     let mut next = Hub::start(trace(&lab, &arguments));
-    next.line().await;
+    next.until("PNAME:curl").await;
     let (code, said) = cleanup(&lab, &["--dry-run"]).await;
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("would be removed: the session"), "{said}");

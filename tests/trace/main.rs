@@ -24,5 +24,6 @@ mod scene;
 mod terminal;
 
 mod deploy;
+mod follow;
 mod killed;
 mod original;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event, Message, ServerError, Subscriber};
+use async_nats::{
+    Client, ConnectOptions, Event, Message, RequestErrorKind, ServerError, Subscriber,
+};
 use futures_util::StreamExt;
 use probeparser::wire::{PLACE_END, encode_token};
 use tokio::sync::mpsc;
@@ -253,6 +255,23 @@ impl Connection {
         NatsError::Closed {
             address: self.address.clone(),
             reason: reason.to_string(),
+        }
+    }
+
+    /// Sends a message that is to be answered; `None` if nobody is there to. For a connection that receives
+    /// nothing else.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub(crate) async fn ask(
+        &self,
+        subject: String,
+        payload: Vec<u8>,
+    ) -> Result<Option<Vec<u8>>, async_nats::RequestError> {
+        match self.client.request(subject, payload.into()).await {
+            Ok(answer) => Ok(Some(answer.payload.into())),
+            Err(error) if error.kind() == RequestErrorKind::NoResponders => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -32,11 +32,13 @@ pub(super) struct User {
     pub(super) login: Login,
     publish: Vec<String>,
     subscribe: Vec<String>,
+    /// May answer what it reads, wherever the answer is to go.
+    answers: bool,
 }
 
 impl User {
-    /// The hub reads its session. It may write to itself, which tells it how far the server has come,
-    /// and to the inboxes of its agents, which tells them how far it has read.
+    /// The hub reads its session. It may write to itself, which tells it how far the server has come, to
+    /// the inboxes of its agents, which tells them how far it has read, and give them orders.
     ///
     /// # Errors
     /// When the system has no randomness to give.
@@ -45,14 +47,19 @@ impl User {
         let inbox = format!("{}.>", hub_inbox(&session));
         Ok(Self {
             login: login(HUB.to_owned())?,
-            publish: vec![inbox.clone(), format!("_INBOX.x-agent.{session}.>")],
+            publish: vec![
+                inbox.clone(),
+                format!("_INBOX.x-agent.{session}.>"),
+                format!("xtracer-orders.v1.{session}.*"),
+            ],
             subscribe: vec![format!("xtracer.v1.{session}.>"), inbox],
+            answers: false,
         })
     }
 
-    /// An agent writes in the name of its node and reads nothing but its inbox, where its messages to
-    /// itself tell it how far the server has come, the server that nobody listens, and the hub how
-    /// far it has read.
+    /// An agent writes in the name of its node, reads its orders and answers them. Else it reads nothing but
+    /// its inbox, where its messages to itself tell it how far the server has come, the server that nobody
+    /// listens, and the hub how far it has read.
     ///
     /// # Errors
     /// When the system has no randomness to give.
@@ -62,7 +69,8 @@ impl User {
         Ok(Self {
             login: login(format!("x-agent.{node}"))?,
             publish: vec![format!("xtracer.v1.{session}.{node}.>"), inbox.clone()],
-            subscribe: vec![inbox],
+            subscribe: vec![format!("xtracer-orders.v1.{session}.{node}"), inbox],
+            answers: true,
         })
     }
 
@@ -74,6 +82,7 @@ impl User {
             "permissions": {
                 "publish": { "allow": self.publish },
                 "subscribe": { "allow": self.subscribe },
+                "allow_responses": self.answers,
             },
         })
     }

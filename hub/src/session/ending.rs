@@ -20,6 +20,8 @@ pub(super) enum Ending {
     ReaderGone,
     /// Standard output takes nothing more.
     WriterFailed(io::Error),
+    /// All that was traced has ended.
+    TargetsOver,
     /// Nothing more will come from any probe of our agent.
     ProbesOver,
     /// The last of our agents has ended, or none has come up. A status of `Done` is its own.
@@ -50,6 +52,10 @@ impl Ending {
             Self::ReaderGone | Self::ProbesOver => Ok(Exit::Done),
             Self::Asked | Self::TimeOver if board.crew().is_none() || board.has_worked() => {
                 Ok(Exit::Done)
+            }
+            Self::TargetsOver if board.has_worked() => Ok(Exit::Done),
+            Self::TargetsOver => {
+                Err(anyhow!("what was to be traced ended before any probe had attached").into())
             }
             Self::Asked => Err(anyhow!("ended before any probe had attached").into()),
             Self::TimeOver => Err(anyhow!(

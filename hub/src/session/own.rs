@@ -51,6 +51,8 @@ pub(crate) enum Turn {
         /// Why. A status of `Done` is the agent's own.
         failure: Failure,
     },
+    /// All that was traced has ended.
+    TargetsOver,
     /// The server has ended, with these last words.
     ServerGone(String),
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use x_k8s::find::{self, Choice, ContainerId, Query, Reference, TargetPod};
+use x_k8s::find::{self, Choice, ContainerId, OwnerKind, Query, Reference, TargetPod, Targets};
 use x_k8s::manifest::AgentTarget;
 use x_k8s::{Cluster, node};
 
@@ -26,6 +26,16 @@ pub(crate) struct Aim {
     pub node: Option<String>,
     /// Which containers of them.
     pub choice: Choice,
+}
+
+/// What there is to trace.
+pub(crate) struct Found {
+    /// Node by node.
+    pub nodes: Vec<Node>,
+    /// The pods, and how to follow them.
+    pub targets: Targets,
+    /// Whether pods may come that are not there yet.
+    pub open_ended: bool,
 }
 
 /// A node with something to trace.
@@ -56,6 +66,17 @@ impl Aim {
         }
     }
 
+    /// Whether pods may come that are not there yet. A job whose pod has ended is done, as a rule.
+    fn is_open_ended(&self) -> bool {
+        let closed = |reference: &Reference| {
+            matches!(
+                reference,
+                Reference::Pod(_) | Reference::Owner(OwnerKind::Job, _)
+            )
+        };
+        self.references.is_empty() || !self.references.iter().all(closed)
+    }
+
     /// Whether a pod was named itself, and not found by what it has in common with others.
     fn names(&self, pod: &TargetPod) -> bool {
         self.references.contains(&pod.reference())
@@ -83,12 +104,12 @@ impl Node {
 /// # Errors
 /// When there is nothing, or a pod that was named can't be traced. Others that can't be are told and
 /// left out.
-pub(crate) async fn find(cluster: &Cluster, config: &Config) -> Result<Vec<Node>, Failure> {
+pub(crate) async fn find(cluster: &Cluster, config: &Config) -> Result<Found, Failure> {
     let aim = &config.aim;
-    let found = find::resolve(cluster, &aim.query(cluster)).await?;
+    let all = find::resolve(cluster, &aim.query(cluster)).await?;
     let mut by_node: BTreeMap<&str, Vec<AgentTarget>> = BTreeMap::new();
     let mut left_out = None;
-    for pod in found.pods() {
+    for pod in all.pods() {
         match pod.choose(&aim.choice) {
             Ok(containers) => {
                 let targets = containers.iter().filter_map(|container| {
@@ -123,10 +144,14 @@ pub(crate) async fn find(cluster: &Cluster, config: &Config) -> Result<Vec<Node>
             targets,
         });
     }
-    Ok(nodes)
+    Ok(Found {
+        nodes,
+        targets: all,
+        open_ended: aim.is_open_ended(),
+    })
 }
 
-fn target(pod: &TargetPod, container: &str, id: &ContainerId) -> AgentTarget {
+pub(super) fn target(pod: &TargetPod, container: &str, id: &ContainerId) -> AgentTarget {
     AgentTarget {
         namespace: pod.name.namespace.clone(),
         pod: pod.name.name.clone(),

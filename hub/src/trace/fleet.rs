@@ -9,14 +9,18 @@ use anyhow::anyhow;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use x_k8s::find::Choice;
 use x_k8s::manifest::{Bundle, Session};
 use x_k8s::portforward::PortForward;
 use x_k8s::rollout::{self, Milestone, Running};
 use x_k8s::{Cluster, teardown};
 
 use super::Config;
+use super::aim::Found;
+use super::follow::{Followed, follow};
 use crate::console::say;
 use crate::exit::{Exit, Failure};
+use crate::receive::Connection;
 use crate::session::Turn;
 
 /// How long the removal of pods may take: their grace, and a node that is busy.
@@ -47,6 +51,8 @@ pub(super) struct Link {
     pub alternative: bool,
     /// The way to a server in the cluster; closed when dropped.
     pub forward: Option<PortForward>,
+    /// The way to give orders to agents, where nobody else can.
+    pub orders: Option<Arc<Connection>>,
 }
 
 /// The agents of a session.
@@ -128,11 +134,25 @@ pub(super) fn left_behind(namespace: &str, session: &Session) -> String {
 
 impl Fleet {
     /// Begins to bring up an agent on each node.
-    pub(super) fn launch(base: Base, bundles: Vec<(String, Bundle)>, link: Link) -> Self {
-        // Each node has two turns at most.
-        let (turns_in, turns) = mpsc::channel(2 * bundles.len().max(1));
-        let nodes = bundles.iter().map(|(node, _)| node.clone()).collect();
+    pub(super) fn launch(
+        base: Base,
+        bundles: Vec<(String, Bundle)>,
+        link: Link,
+        found: &Found,
+        choice: &Choice,
+    ) -> Self {
+        // Each node has two turns at most, and there is one more.
+        let (turns_in, turns) = mpsc::channel(2 * bundles.len() + 1);
+        let nodes: Vec<_> = bundles.iter().map(|(node, _)| node.clone()).collect();
         let mut tasks = JoinSet::new();
+        let followed = Followed {
+            targets: found.targets.clone(),
+            choice: choice.clone(),
+            open_ended: found.open_ended,
+            nodes: nodes.iter().cloned().collect(),
+            orders: link.orders.clone(),
+        };
+        tasks.spawn(follow(base.clone(), followed, turns_in.clone()));
         for (node, bundle) in bundles {
             tasks.spawn(look_after(base.clone(), node, bundle, turns_in.clone()));
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use async_nats::Subscriber;
@@ -19,7 +20,7 @@ use crate::exit::{Exit, Failure};
 use crate::local::host_name;
 use crate::receive::{Access, Address, Connection};
 use crate::secret::random_name;
-use crate::server::{self, Reach, Server};
+use crate::server::{self, Reach, Server, ServerError};
 
 /// The port of the hub's own server: the original's, so that an opened firewall stays right.
 const HUB_PORT: u16 = 6666;
@@ -56,6 +57,8 @@ pub(super) struct Route {
     logins: Logins,
     /// Where the hub is.
     pub hub_address: Option<String>,
+    /// Whether the agents take orders: where nobody else can give any.
+    pub orders: bool,
 }
 
 /// How agents log in.
@@ -139,7 +142,7 @@ impl Place {
         alternative: bool,
     ) -> Result<Self, Failure> {
         let (listen, port) = listen(&hub);
-        let plan = server::Plan {
+        let plan = |port| server::Plan {
             session: base.session.to_string(),
             nodes: nodes.iter().map(|node| node.name.clone()).collect(),
             reach: Reach::Network {
@@ -148,7 +151,12 @@ impl Place {
                 names: vec![hub.clone()],
             },
         };
-        let server = Server::start(plan).await.context("no NATS server")?;
+        let server = match Server::start(plan(port)).await {
+            // Another hub may have taken the port in this moment.
+            Err(ServerError::Ended { .. }) if port != 0 => Server::start(plan(0)).await,
+            outcome => outcome,
+        };
+        let server = server.context("no NATS server")?;
         let url = format!("tls://{}:{}", bracketed(&hub), server.port);
         let logins = nodes.iter().filter_map(|node| {
             let login = server.agent(&node.name)?;
@@ -163,6 +171,7 @@ impl Place {
             url: (server.port != HUB_PORT).then(|| url.clone()),
             logins: Logins::ByNode(logins.collect()),
             hub_address: Some(hub),
+            orders: true,
         };
         say(format!("agents will connect to this machine at {url}"));
         let link = Link {
@@ -171,6 +180,7 @@ impl Place {
             ),
             alternative,
             forward: None,
+            orders: Some(orders(&server.address, &server.access()).await?),
         };
         let (connection, subscriber) =
             connect(base, server.address.clone(), server.access()).await?;
@@ -193,6 +203,7 @@ impl Place {
                 url: Some(address.to_string()),
                 logins: Logins::Same(secrets(&config.access)?),
                 hub_address: None,
+                orders: false,
             },
             server: None,
             link: Link {
@@ -201,6 +212,7 @@ impl Place {
                 ),
                 alternative: false,
                 forward: None,
+                orders: None,
             },
         })
     }
@@ -222,11 +234,12 @@ impl Place {
         })?;
         let forward = PortForward::open(&base.cluster, &up.namespace, &up.name, NATS_PORT).await?;
         let address = format!("nats://{}", forward.address());
-        let address = address.parse().context("the forwarded port")?;
+        let address: Address = address.parse().context("the forwarded port")?;
         let access = Access {
             token: Some(token.clone()),
             ..Access::default()
         };
+        let orders = orders(&address, &access).await?;
         let (connection, subscriber) = connect(base, address, access).await?;
         let url = format!("nats://{}:{NATS_PORT}", bracketed(&ip));
         Ok(Self {
@@ -240,11 +253,13 @@ impl Place {
                 ),
                 alternative: false,
                 forward: Some(forward),
+                orders: Some(orders),
             },
             route: Route {
                 url: Some(url),
                 logins: Logins::Same(by_token(token)),
                 hub_address: None,
+                orders: true,
             },
         })
     }
@@ -265,6 +280,7 @@ pub(super) async fn planned(
                 url: Some(address.to_string()),
                 logins: Logins::Same(secrets(&config.access)?),
                 hub_address: None,
+                orders: false,
             };
             (None, route)
         }
@@ -273,6 +289,7 @@ pub(super) async fn planned(
                 hub_address: Some(own_address(base, config).await?),
                 logins: Logins::Same(by_token("made-when-the-server-starts".to_owned())),
                 url: None,
+                orders: true,
             };
             (None, route)
         }
@@ -284,6 +301,7 @@ pub(super) async fn planned(
                 url: Some(format!("nats://{name}.{}:{NATS_PORT}", base.namespace)),
                 logins: Logins::Same(by_token(secret)),
                 hub_address: None,
+                orders: true,
             };
             (Some(bundle), route)
         }
@@ -323,6 +341,12 @@ async fn connect(
     let mut connection = Connection::open(address, access).await?;
     let subscriber = connection.subscribe(Some(base.session.as_str())).await?;
     Ok((connection, subscriber))
+}
+
+/// A connection of its own, to give orders by: the other one counts what it receives.
+async fn orders(address: &Address, access: &Access) -> Result<Arc<Connection>, Failure> {
+    let connection = Connection::open(address.clone(), access.clone()).await?;
+    Ok(Arc::new(connection))
 }
 
 /// What agents need to log in as we do.

@@ -1,6 +1,7 @@
 //! The agent's pod.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use k8s_openapi::api::core::v1::{
     Container, ContainerPort, EnvVar, LocalObjectReference, Pod, PodSpec, Secret, Service,
@@ -55,6 +56,8 @@ pub struct AgentSpec {
     pub nats_url: Option<String>,
     /// How to log in to it.
     pub nats_secrets: NatsSecrets,
+    /// Let the agent take orders to trace more: only where nobody else can give any.
+    pub orders: bool,
     /// The hub's address (`masterIp`): where its own NATS server is when no URL is given.
     pub hub_address: Option<String>,
     /// What the container may do.
@@ -82,6 +85,22 @@ pub struct AgentTarget {
     pub container: String,
     /// The container's ID without its runtime.
     pub id: String,
+}
+
+impl fmt::Display for AgentTarget {
+    /// As the agent's `--target` has it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            namespace,
+            pod,
+            container,
+            id,
+        } = self;
+        write!(
+            formatter,
+            "container:{id},namespace={namespace},pod={pod},name={container}"
+        )
+    }
 }
 
 /// The agent of one node and what belongs to it.
@@ -238,18 +257,7 @@ fn container(spec: &AgentSpec, url: Option<&str>, secrets: &NatsSecrets) -> Cont
 fn arguments(spec: &AgentSpec) -> Vec<String> {
     spec.targets
         .iter()
-        .flat_map(|target| {
-            let AgentTarget {
-                namespace,
-                pod,
-                container,
-                id,
-            } = target;
-            [
-                "--target".to_owned(),
-                format!("container:{id},namespace={namespace},pod={pod},name={container}"),
-            ]
-        })
+        .flat_map(|target| ["--target".to_owned(), target.to_string()])
         .collect()
 }
 
@@ -269,6 +277,9 @@ fn environment(spec: &AgentSpec, url: Option<&str>, secrets: &NatsSecrets) -> Ve
     all.push(variable("XTRACER_SESSION", spec.session.as_str()));
     all.push(variable("XTRACER_NODE", &spec.node));
     all.push(variable("XTRACER_END_UNHEARD", UNHEARD_SECONDS));
+    if spec.orders {
+        all.push(variable("XTRACER_ORDERS", "true"));
+    }
     all.extend(
         secrets
             .files()

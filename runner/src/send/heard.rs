@@ -9,66 +9,49 @@ use std::time::Duration;
 use async_nats::{Client, Request, RequestErrorKind};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::{Login, Message};
+use super::{Message, Second};
 
 /// How often it is asked.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 /// How long the server may take to say that nobody listens.
 const ANSWER: Duration = Duration::from_secs(3);
 
-/// Where to ask, and with what.
-pub(crate) struct Question<M> {
-    /// The server.
-    pub(crate) url: String,
-    /// How to log in.
-    pub(crate) login: Login,
-    /// Where answers go: a place of this agent's own.
-    pub(crate) inbox: String,
-    /// Makes a message that says nothing, to the subject that is to be read.
-    pub(crate) message: M,
-}
-
-impl<M: Fn() -> Message> Question<M> {
-    /// Completes when nobody has listened for so long; never without a limit. Nobody listens on a server
-    /// that can't be reached either.
-    ///
-    /// It has a connection of its own, so that it waits behind no records.
-    pub(crate) async fn unheard_for(self, limit: Option<Duration>) {
-        let (Some(limit), Ok(options)) = (limit, self.login.options()) else {
-            return std::future::pending().await;
-        };
-        let options = options
-            .name("x-agent: does anybody listen?")
-            .custom_inbox_prefix(&self.inbox)
-            .retry_on_initial_connect();
-        // It fails for an address that makes no sense, which the sender reports.
-        let Ok(client) = options.connect(&self.url).await else {
-            return std::future::pending().await;
-        };
-        let mut heard = Instant::now();
-        let mut next = interval(ASK_EVERY);
-        next.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            next.tick().await;
-            if self.is_heard(&client).await {
-                heard = Instant::now();
-            } else if heard.elapsed() >= limit {
-                return;
-            }
+/// Completes when nobody has read these messages for so long; never without a limit. Nobody reads on a
+/// server that can't be reached either.
+pub(crate) async fn unheard_for(
+    limit: Option<Duration>,
+    second: Second,
+    message: impl Fn() -> Message,
+) {
+    let Some(limit) = limit else {
+        return std::future::pending().await;
+    };
+    // Where there can be no connection, the sender says why.
+    let Some(client) = second.connect("x-agent: does anybody listen?").await else {
+        return std::future::pending().await;
+    };
+    let mut heard = Instant::now();
+    let mut next = interval(ASK_EVERY);
+    next.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        next.tick().await;
+        if is_heard(&client, message()).await {
+            heard = Instant::now();
+        } else if heard.elapsed() >= limit {
+            return;
         }
     }
+}
 
-    async fn is_heard(&self, client: &Client) -> bool {
-        let Message {
-            subject, payload, ..
-        } = (self.message)();
-        let question = Request::new().payload(payload).timeout(Some(ANSWER));
-        match client.send_request(subject, question).await {
-            Ok(_) => true,
-            Err(error) if error.kind() == RequestErrorKind::NoResponders => false,
-            // Somebody read it and said nothing, or the server is away.
-            Err(_) => is_there(client).await,
-        }
+async fn is_heard(client: &Client, message: Message) -> bool {
+    let question = Request::new()
+        .payload(message.payload)
+        .timeout(Some(ANSWER));
+    match client.send_request(message.subject, question).await {
+        Ok(_) => true,
+        Err(error) if error.kind() == RequestErrorKind::NoResponders => false,
+        // Somebody read it and said nothing, or the server is away.
+        Err(_) => is_there(client).await,
     }
 }
 
@@ -84,6 +67,7 @@ mod tests {
     use futures_util::StreamExt;
     use tokio::time::timeout;
 
+    use super::super::Login;
     use super::*;
     use crate::cli::LoginArgs;
     use crate::nats_server::NatsServer;
@@ -93,17 +77,17 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(6);
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    fn question(server: &NatsServer) -> Question<impl Fn() -> Message + use<>> {
-        Question {
+    fn unheard(server: &NatsServer) -> impl Future<Output = ()> + use<> {
+        let second = Second {
             url: server.url(),
             login: Login::new(LoginArgs::default()).unwrap(),
             inbox: "_INBOX.x-agent.s.n".into(),
-            message: || Message {
-                subject: SUBJECT.into(),
-                payload: "{}".into(),
-                ledger: None,
-            },
-        }
+        };
+        unheard_for(Some(LIMIT), second, || Message {
+            subject: SUBJECT.into(),
+            payload: "{}".into(),
+            ledger: None,
+        })
     }
 
     #[tokio::test]
@@ -112,7 +96,7 @@ mod tests {
         let reader = async_nats::connect(server.url()).await.unwrap();
         let mut read = reader.subscribe("xtracer.v1.s.>").await.unwrap();
         reader.flush().await.unwrap();
-        let unheard = question(&server).unheard_for(Some(LIMIT));
+        let unheard = unheard(&server);
         tokio::pin!(unheard);
         // The third question comes after the limit.
         for _ in 0..3 {
@@ -129,7 +113,7 @@ mod tests {
     #[tokio::test]
     async fn on_a_server_that_is_gone_nobody_listens() {
         let server = NatsServer::start();
-        let unheard = question(&server).unheard_for(Some(LIMIT));
+        let unheard = unheard(&server);
         drop(server);
         timeout(PATIENCE, unheard).await.unwrap();
     }
