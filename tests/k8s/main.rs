@@ -13,6 +13,8 @@ mod faults;
 mod find;
 mod lab;
 mod node;
+#[path = "../support/port_forward.rs"]
+mod port_forward;
 mod portforward;
 mod rbac;
 mod rollout;

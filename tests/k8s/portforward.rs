@@ -1,96 +1,35 @@
-//! Ports forwarded through a real API server, to a kubelet that the test is: TLS with the API server's own
-//! certificate, and the protocol of `k8s.io/kubelet/pkg/cri/streaming/portforward/websocket.go`.
+//! Ports forwarded through a real API server, to a kubelet that the test is.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ServerConfig, crypto};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use x_k8s::portforward::PortForward;
 
 use crate::api_server::ApiServer;
 use crate::lab::{Lab, running, soon};
-
-const PORT: u16 = 4222;
-const PROTOCOL: &str = "sec-websocket-protocol";
+use crate::port_forward::{self, PORT, Socket, binary};
 
 /// Serves port-forwards until the test ends: what comes in goes back in capitals. Counts connections;
 /// from the `broken_from`th on, the pod refuses.
 async fn kubelet(server: &ApiServer, broken_from: u32) -> u16 {
-    let file = |name: &str| server.folder().join("certs").join(name);
-    let chain = CertificateDer::pem_file_iter(file("apiserver.crt"))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    let key = PrivateKeyDer::from_pem_file(file("apiserver.key")).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (acceptor, count) = (
-        TlsAcceptor::from(Arc::new(config)),
-        Arc::new(AtomicU32::new(0)),
-    );
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
-            tokio::spawn(async move { serve(&acceptor, stream, &count, broken_from).await });
-        }
-    });
-    port
+    let count = Arc::new(AtomicU32::new(0));
+    port_forward::kubelet(server, move |socket| {
+        let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+        serve(socket, number, broken_from)
+    })
+    .await
 }
 
-async fn serve(acceptor: &TlsAcceptor, stream: TcpStream, count: &AtomicU32, broken_from: u32) {
-    let tls = acceptor.accept(stream).await.unwrap();
-    // The type of the callback is the library's.
-    #[allow(clippy::result_large_err, reason = "the library's own type")]
-    let agree = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
-        assert!(
-            request.uri().path().starts_with("/portForward/"),
-            "{}",
-            request.uri()
-        );
-        let offered = request.headers()[PROTOCOL]
-            .to_str()
-            .unwrap()
-            .split(',')
-            .next()
-            .unwrap()
-            .trim()
-            .to_owned();
-        response
-            .headers_mut()
-            .insert(PROTOCOL, offered.parse().unwrap());
-        Ok(response)
-    };
-    let mut socket = tokio_tungstenite::accept_hdr_async(tls, agree)
-        .await
-        .unwrap();
-    let [low, high] = PORT.to_le_bytes();
-    let send = |bytes: Vec<u8>| Message::Binary(bytes.into());
-    // Which port each of the two channels is for.
-    for channel in [0, 1] {
-        socket.send(send(vec![channel, low, high])).await.unwrap();
-    }
-    let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+async fn serve(mut socket: Socket, number: u32, broken_from: u32) {
     if number >= broken_from {
         let words = b"connection refused\x1b[31m inside the pod";
         socket
-            .send(send([&[1], words.as_slice()].concat()))
+            .send(binary([&[1], words.as_slice()].concat()))
             .await
             .unwrap();
         if number == broken_from {
@@ -102,7 +41,10 @@ async fn serve(acceptor: &TlsAcceptor, stream: TcpStream, count: &AtomicU32, bro
     while let Some(Ok(message)) = socket.next().await {
         if let Message::Binary(bytes) = message
             && bytes.first() == Some(&0)
-            && socket.send(send(bytes.to_ascii_uppercase())).await.is_err()
+            && socket
+                .send(binary(bytes.to_ascii_uppercase()))
+                .await
+                .is_err()
         {
             return;
         }

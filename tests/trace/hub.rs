@@ -107,6 +107,23 @@ impl Hub {
         }
     }
 
+    /// Reads standard error up to a line that holds these words.
+    pub(crate) async fn said_until(&mut self, words: &str) {
+        let (mut stderr, words) = (self.child.stderr.take().unwrap(), words.to_owned());
+        let stderr = blocking(move || {
+            let mut said = Vec::new();
+            // Byte by byte: what is behind the line is for others.
+            while !String::from_utf8_lossy(&said).contains(&words) {
+                let mut byte = [0];
+                stderr.read_exact(&mut byte).unwrap();
+                said.push(byte[0]);
+            }
+            stderr
+        })
+        .await;
+        self.child.stderr = Some(stderr);
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();
         kill(Pid::from_raw(pid), signal).unwrap();

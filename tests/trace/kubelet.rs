@@ -24,9 +24,15 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::hub;
 use crate::lab::{Lab, container, from};
+use crate::scene::node;
 
 /// Label of everything that a session makes.
 const OURS: &str = "app.kubernetes.io/managed-by=x-tracer";
+
+/// The address of every pod: one of this machine's, and nobody else's.
+pub(crate) const POD_IP: &str = "127.0.0.42";
+/// Where pods find their Secret.
+const SECRETS: &str = "/etc/x-tracer/nats";
 
 /// A kubelet at work. Dropped, it ends its pods' processes.
 pub(crate) struct Kubelet(JoinHandle<()>);
@@ -38,6 +44,7 @@ impl Kubelet {
             api: lab.pods(),
             secrets: Api::namespaced(lab.client.clone(), &lab.namespace),
             tools: tools.to_owned(),
+            node: node(lab),
         };
         Self(tokio::spawn(pods.watch()))
     }
@@ -59,6 +66,8 @@ struct Pods {
     api: Api<Pod>,
     secrets: Api<Secret>,
     tools: PathBuf,
+    /// Where pods go that want no certain node.
+    node: String,
 }
 
 impl Pods {
@@ -106,8 +115,9 @@ impl Pods {
         let name = pod.name_any();
         let spec = pod.spec.unwrap();
         if spec.node_name.is_none() {
-            let node = &spec.node_selector.unwrap()["kubernetes.io/hostname"];
-            self.bind(&name, node).await;
+            let wanted = spec.node_selector.unwrap_or_default();
+            let wanted = wanted.get("kubernetes.io/hostname");
+            self.bind(&name, wanted.unwrap_or(&self.node)).await;
         }
         let secret = spec
             .volumes
@@ -168,43 +178,54 @@ impl Pods {
         };
         let folder = TempDir::new().unwrap();
         for (file, content) in secret.data.unwrap() {
-            std::fs::write(folder.path().join(file), content.0).unwrap();
+            let mut content = content.0;
+            if file == "nats.conf" {
+                // A pod has its address for itself.
+                content.extend_from_slice(format!("host: \"{POD_IP}\"\n").as_bytes());
+            }
+            std::fs::write(folder.path().join(file), content).unwrap();
         }
         folder
     }
 
     fn start(&self, container: &Container, secret: Option<&Path>) -> Child {
-        let mut command = Command::new(hub::agent());
+        let mounted = |text: &str| match secret {
+            Some(folder) => text.replace(SECRETS, folder.to_str().unwrap()),
+            None => text.to_owned(),
+        };
+        let mut words = container.command.iter().flatten();
+        let mut command = match words.next() {
+            Some(program) => Command::new(program),
+            None => Command::new(hub::agent()),
+        };
+        // Debian's folder for servers is not on everybody's PATH.
+        let path = std::env::var("PATH").unwrap_or_default();
         command
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", format!("{path}:/usr/sbin"))
             .env("XTRACER_TOOLS_DIR", &self.tools)
-            .args(container.args.iter().flatten())
+            .args(
+                words
+                    .chain(container.args.iter().flatten())
+                    .map(|word| mounted(word)),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let mount = container
-            .volume_mounts
-            .iter()
-            .flatten()
-            .find(|mount| mount.name == "nats");
         for variable in container.env.iter().flatten() {
-            let mut value = variable
+            let value = variable
                 .value
-                .clone()
+                .as_deref()
                 .unwrap_or_default()
                 .replace("$$", "$");
-            if let (Some(mount), Some(secret)) = (mount, secret) {
-                value = value.replace(&mount.mount_path, secret.to_str().unwrap());
-            }
-            command.env(&variable.name, value);
+            command.env(&variable.name, mounted(&value));
         }
         command.spawn().unwrap()
     }
 
     async fn report(&self, pod: &str, phase: &str, state: &Value) {
-        let status = json!({"phase": phase, "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}],
+        let status = json!({"phase": phase, "podIP": POD_IP, "podIPs": [{"ip": POD_IP}],
             "containerStatuses": [container("agent", Some("containerd://00"), state.clone())]});
         let patch = Patch::Merge(json!({"status": status}));
         self.api

@@ -17,6 +17,9 @@ mod lab;
 #[allow(dead_code, reason = "other tests need the rest")]
 mod replay;
 
+#[path = "../support/port_forward.rs"]
+mod port_forward;
+
 mod container;
 mod hub;
 mod kubelet;
@@ -25,5 +28,7 @@ mod terminal;
 
 mod deploy;
 mod follow;
+mod in_cluster;
 mod killed;
 mod original;
+mod refuse;

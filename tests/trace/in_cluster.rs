@@ -1,0 +1,78 @@
+//! NATS as a pod, reached by port-forward.
+
+use futures_util::{SinkExt, StreamExt};
+use kube::api::{Api, Patch, PatchParams};
+use nix::sys::signal::Signal;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use x_k8s::core::Node;
+
+use crate::hub::{Hub, trace};
+use crate::kubelet::{Kubelet, POD_IP};
+use crate::port_forward::{self, PORT, Socket, binary};
+use crate::replay::tcpconnect;
+use crate::scene::{leftovers, node, tools, with_web};
+
+/// Carries a forwarded connection to the pod's program.
+async fn carry(socket: Socket) {
+    let mut pod = loop {
+        // The program may not listen yet.
+        match TcpStream::connect((POD_IP, PORT)).await {
+            Ok(pod) => break pod,
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+        }
+    };
+    let (mut from_pod, mut to_pod) = pod.split();
+    let (mut to_hub, mut from_hub) = socket.split();
+    let down = async {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(read @ 1..) = from_pod.read(&mut buffer).await {
+            let message = binary([&[0], &buffer[..read]].concat());
+            if to_hub.send(message).await.is_err() {
+                break;
+            }
+        }
+    };
+    let up = async {
+        while let Some(Ok(message)) = from_hub.next().await {
+            if let Message::Binary(bytes) = message
+                && bytes.first() == Some(&0)
+                && to_pod.write_all(&bytes[1..]).await.is_err()
+            {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        () = down => {}
+        () = up => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_in_the_cluster_carries_the_session_and_goes_with_it() {
+    let (lab, container) = with_web().await;
+    let port = port_forward::kubelet(lab.server(), carry).await;
+    let endpoints = json!({"kubeletEndpoint": {"Port": port}});
+    let patch = Patch::Merge(json!({"status": {"daemonEndpoints": endpoints}}));
+    Api::<Node>::all(lab.client.clone())
+        .patch_status(&node(&lab), &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    let tools = tools(&[tcpconnect(container.pid, "curl", 80)]);
+    let _kubelet = Kubelet::start(&lab, tools.path());
+    let arguments = ["web", "--probes", "tcpconnect", "--nats", "in-cluster"];
+    let mut hub = Hub::start(trace(&lab, &arguments));
+    hub.until("PNAME:curl").await;
+    hub.signal(Signal::SIGHUP);
+    let ended = hub.end().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    assert!(
+        ended.said.contains("complete: every record"),
+        "{}",
+        ended.said
+    );
+    assert_eq!(leftovers(&lab).await, [""; 0], "{}", ended.said);
+}
