@@ -17,6 +17,7 @@ mod login;
 mod orders;
 mod second;
 mod sender;
+mod sending;
 mod spool;
 
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub(crate) use link::Nats;
 pub(crate) use login::{Login, LoginError};
 pub(crate) use orders::obey;
 pub(crate) use second::Second;
-pub(crate) use sender::{LastWords, start};
+pub(crate) use sending::{LastWords, start};
 pub(crate) use spool::SpoolConfig;
 
 use crate::ledger::{End, Ledger};

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::backlog::Backlog;
 use super::link::{Answer, Link, Nats};
-use super::{Batch, Message, Outbox, SpoolConfig};
+use super::{Batch, Message, SpoolConfig};
 use crate::ledger::End;
 
 /// Messages that are taken from the queue, and confirmed, at a time.
@@ -36,77 +35,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How long nothing may move, once no more comes, before what is left counts as dropped.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// The running task.
-pub(crate) struct Sending {
-    task: JoinHandle<(Sender, bool)>,
-    give_up: CancellationToken,
-}
-
-/// Starts the task. It ends when every [`Outbox`] is gone and the server has taken everything.
-pub(crate) fn start(nats: Nats, capacity: usize, spool: SpoolConfig) -> (Outbox, Sending) {
-    let (outbox, queue) = mpsc::channel(capacity);
-    let give_up = CancellationToken::new();
-    let sender = Sender {
-        line: Line::Opening(Box::pin(nats.connect())),
-        backlog: Backlog::new(spool),
-        in_flight: VecDeque::new(),
-        recent: VecDeque::new(),
-        recent_size: 0,
-        read: None,
-        number: 0,
-        heard: false,
-        settling: None,
-        answered: Instant::now(),
-        moved: Instant::now(),
-        knock: Instant::now(),
-        refused: false,
-        away_told: false,
-    };
-    let task = tokio::spawn(sender.run(queue, give_up.clone()));
-    (Outbox(outbox), Sending { task, give_up })
-}
-
-impl Sending {
-    /// Waits until everything has gone, or nothing moves any more, or the time is over. What is left
-    /// then counts as dropped. Afterwards every ledger is final: the last words may be said.
-    pub(crate) async fn finish(self, limit: Option<Duration>) -> Option<LastWords> {
-        let Self { mut task, give_up } = self;
-        let sender = match limit {
-            None => task.await,
-            Some(limit) => {
-                if let Ok(sender) = timeout(limit, &mut task).await {
-                    sender
-                } else {
-                    give_up.cancel();
-                    task.await
-                }
-            }
-        };
-        // A panic has been reported by its thread.
-        sender.ok().map(|(sender, _)| LastWords(sender))
-    }
-}
-
-/// A sender whose queue is closed.
-pub(crate) struct LastWords(Sender);
-
-impl LastWords {
-    /// Sends messages after all others; false when that did not come about in time.
-    pub(crate) async fn say(self, messages: Vec<Message>) -> bool {
-        let mut sender = self.0;
-        sender.backlog.push(Batch::new(messages));
-        let (_, closed) = mpsc::channel(1);
-        let (_, all) = sender.run(closed, CancellationToken::new()).await;
-        all
-    }
-}
-
 enum Line {
     Opening(BoxFuture<'static, Box<Link>>),
     Open(Box<Link>),
 }
 
-struct Sender {
+/// The task's state.
+pub(super) struct Sender {
     line: Line,
     backlog: Backlog,
     /// Batches without an answer, oldest first.
@@ -149,8 +84,33 @@ impl Line {
 }
 
 impl Sender {
+    /// A sender that begins to connect when it runs.
+    pub(super) fn new(nats: Nats, spool: SpoolConfig) -> Self {
+        Self {
+            line: Line::Opening(Box::pin(nats.connect())),
+            backlog: Backlog::new(spool),
+            in_flight: VecDeque::new(),
+            recent: VecDeque::new(),
+            recent_size: 0,
+            read: None,
+            number: 0,
+            heard: false,
+            settling: None,
+            answered: Instant::now(),
+            moved: Instant::now(),
+            knock: Instant::now(),
+            refused: false,
+            away_told: false,
+        }
+    }
+
+    /// Puts messages behind all that wait.
+    pub(super) fn add(&mut self, messages: Vec<Message>) {
+        self.backlog.push(Batch::new(messages));
+    }
+
     /// Sends until the queue is closed and empty; gives whether nothing was left then.
-    async fn run(
+    pub(super) async fn run(
         mut self,
         mut queue: mpsc::Receiver<Message>,
         give_up: CancellationToken,
@@ -180,7 +140,7 @@ impl Sender {
                         open = false;
                         self.moved = Instant::now();
                     } else {
-                        self.backlog.push(Batch::new(std::mem::take(&mut fresh)));
+                        self.add(std::mem::take(&mut fresh));
                     }
                 }
                 () = sleep_until(wake.unwrap_or(self.answered)), if wake.is_some() => {}
