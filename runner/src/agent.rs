@@ -100,7 +100,7 @@ pub(crate) async fn run(
     let mut waiting: VecDeque<_> = config.probes.iter().map(task).collect();
     let mut probes = JoinSet::new();
     let mut ended = Vec::new();
-    let _orders = obeying(&config, &scope, &announcer, &outbox);
+    let orders = obeying(&config, &scope, &announcer, &outbox);
     let ending = ending(&config, announcer.clone(), shutdown);
     tokio::pin!(ending);
     let mut unheard = false;
@@ -130,7 +130,8 @@ pub(crate) async fn run(
             Some(task) = probes.join_next() => ended.push(task.context("a probe's task panicked")?),
         }
     }
-    drop(outbox);
+    // The queue ends with the last who may write to it.
+    drop((orders, outbox));
     let limit = stop.is_cancelled().then_some(DRAIN);
     let sent = sending.finish(limit).await;
     farewell(sent, &announcer, &ended).await;

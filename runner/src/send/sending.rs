@@ -11,6 +11,9 @@ use super::link::Nats;
 use super::sender::Sender;
 use super::{Message, Outbox, SpoolConfig};
 
+/// How long the last words may take: whoever asked us to end does not wait for ever.
+const LAST_WORDS: Duration = Duration::from_secs(6);
+
 /// The running task.
 pub(crate) struct Sending {
     task: JoinHandle<(Sender, bool)>,
@@ -56,7 +59,7 @@ impl LastWords {
         let mut sender = self.0;
         sender.add(messages);
         let (_, closed) = mpsc::channel(1);
-        let (_, all) = sender.run(closed, CancellationToken::new()).await;
-        all
+        let sent = sender.run(closed, CancellationToken::new());
+        timeout(LAST_WORDS, sent).await.is_ok_and(|(_, all)| all)
     }
 }
