@@ -1,10 +1,11 @@
 //! From a command line to an exit status.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Context;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::{Cli, Command};
 use crate::console::{print, say};
@@ -22,7 +23,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             Err(exit) => exit,
         };
     }
-    let cli = match Cli::try_parse_from(arguments) {
+    let mut command = Cli::command();
+    if let Some(name) = arguments.first().and_then(|program| plugin(program)) {
+        command = command.bin_name(name);
+    }
+    let parsed = command
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             print(error.render().to_string().as_bytes());
@@ -32,6 +40,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Err(text) => return printed(text.render().to_string().as_bytes()),
     };
     said(dispatch(cli))
+}
+
+/// How it is called as a plugin of kubectl, which runs `kubectl-xtracer` for `kubectl xtracer`.
+fn plugin(program: &OsStr) -> Option<String> {
+    let name = Path::new(program).file_name()?.to_str()?;
+    let plugin = name.strip_prefix("kubectl-")?;
+    Some(format!("kubectl {}", plugin.replace('_', "-")))
 }
 
 /// The status, and what there is to say about it.

@@ -131,6 +131,19 @@ fn help_version_and_completion_go_to_standard_output() {
 }
 
 #[test]
+fn as_a_plugin_it_goes_by_kubectls_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = folder.path().join("kubectl-xtracer");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_x-tracer"), &plugin).unwrap();
+    let output = std::process::Command::new(plugin)
+        .args(["trace", "--help"])
+        .output()
+        .unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(help.contains("Usage: kubectl xtracer trace"), "{help}");
+}
+
+#[test]
 fn bash_accepts_the_completion_script() {
     let script = run(&["completion", "bash"]).stdout.concat();
     let checked = std::process::Command::new("bash")

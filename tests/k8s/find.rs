@@ -262,14 +262,12 @@ async fn a_target_carries_all_that_tracing_needs() {
     let chosen = pod
         .choose(&Choice {
             container: Some("web".to_owned()),
-            ..Choice::default()
         })
         .unwrap();
     assert_eq!(chosen.len(), 1);
     let error = pod
         .choose(&Choice {
             container: Some("wbe".to_owned()),
-            ..Choice::default()
         })
         .unwrap_err();
     assert!(
@@ -281,7 +279,6 @@ async fn a_target_carries_all_that_tracing_needs() {
     let error = pod
         .choose(&Choice {
             container: Some("log".to_owned()),
-            ..Choice::default()
         })
         .unwrap_err();
     assert!(
@@ -374,15 +371,7 @@ async fn odd_pods_are_answered_clearly() {
     )
     .await;
     lab.set_status("host-pid", running("containerd://aa")).await;
-    assert!(odd("host-pid").await.contains("--host-pid-ok"));
-    let allowed = Choice {
-        host_pid_ok: true,
-        ..Choice::default()
-    };
-    assert_eq!(
-        one(&lab, "host-pid").await.choose(&allowed).unwrap().len(),
-        1
-    );
+    assert!(odd("host-pid").await.contains("cannot trace it alone"));
 
     lab.pod(
         "init",

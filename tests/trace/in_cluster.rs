@@ -63,16 +63,29 @@ async fn a_server_in_the_cluster_carries_the_session_and_goes_with_it() {
         .unwrap();
     let tools = tools(&[tcpconnect(container.pid, "curl", 80)]);
     let _kubelet = Kubelet::start(&lab, tools.path());
-    let arguments = ["web", "--probes", "tcpconnect", "--nats", "in-cluster"];
-    let mut hub = Hub::start(trace(&lab, &arguments));
-    hub.until("PNAME:curl").await;
-    hub.signal(Signal::SIGHUP);
-    let ended = hub.end().await;
-    assert_eq!(ended.code, Some(0), "{}", ended.said);
-    assert!(
-        ended.said.contains("complete: every record"),
-        "{}",
-        ended.said
-    );
-    assert_eq!(leftovers(&lab).await, [""; 0], "{}", ended.said);
+    // One after the other: both servers have the pods' one address. The second hub waits for agents at an
+    // address that leads nowhere, until it doubts it.
+    for (nats, hub_address) in [("in-cluster", "127.0.0.1"), ("auto", "192.0.2.1")] {
+        let probes = ["web", "--probes", "tcpconnect", "--nats", nats];
+        let mut command = trace(&lab, &probes);
+        command.env("XTRACER_HUB_ADDRESS", hub_address);
+        let mut hub = Hub::start(command);
+        hub.until("PNAME:curl").await;
+        hub.signal(Signal::SIGHUP);
+        let ended = hub.end().await;
+        assert_eq!(ended.code, Some(0), "{}", ended.said);
+        let complete = ended.said.contains("complete: every record");
+        assert!(complete, "{}", ended.said);
+        if nats == "auto" {
+            let doubt = "has run for 15 s and was not heard of: it can't reach the NATS server";
+            assert!(ended.said.contains(doubt), "{}", ended.said);
+            assert!(
+                ended.said.contains("--hub-address")
+                    && ended.said.contains("trying in the cluster"),
+                "{}",
+                ended.said
+            );
+        }
+        assert_eq!(leftovers(&lab).await, [""; 0], "{}", ended.said);
+    }
 }

@@ -179,7 +179,7 @@ fn nats(text: &str) -> Result<Nats, String> {
 }
 
 impl TargetArgs {
-    fn aim(self, host_pid_ok: bool) -> Result<Aim, Failure> {
+    fn aim(self) -> Result<Aim, Failure> {
         let named = !self.references.is_empty()
             || self.selector.is_some()
             || self.field_selector.is_some()
@@ -199,7 +199,6 @@ impl TargetArgs {
             node: self.node,
             choice: Choice {
                 container: self.container,
-                host_pid_ok,
             },
         })
     }
@@ -244,7 +243,7 @@ impl TraceArgs {
             }
         };
         let config = Config {
-            aim: self.targets.aim(false)?,
+            aim: self.targets.aim()?,
             settings: self.end.settings(self.probes.of_target()?, format),
             pod: self.agent.config(),
             nats: self.nats,

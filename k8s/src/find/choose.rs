@@ -9,8 +9,6 @@ use crate::text::list;
 pub struct Choice {
     /// `-c NAME`; `None` is every container that runs.
     pub container: Option<String>,
-    /// `--host-pid-ok`: a pod in the node's PID namespace may be traced by its cgroup.
-    pub host_pid_ok: bool,
 }
 
 /// Why a pod cannot be traced (now), and what to do.
@@ -38,7 +36,7 @@ pub enum Odd {
     },
     /// Its processes are not told apart from the node's by a PID namespace.
     #[error(
-        "it uses the node's PID namespace (hostPID), so that this namespace means every process of the node; add --host-pid-ok to trace by its containers' cgroups instead"
+        "it uses the node's PID namespace (hostPID), so that this namespace means every process of the node: x-tracer tells processes apart by PID namespace and cannot trace it alone; choose another pod"
     )]
     HostPid,
     /// No container of that name.
@@ -151,7 +149,7 @@ impl TargetPod {
                 name: self.name.name.clone(),
             });
         }
-        if self.host_pid && !choice.host_pid_ok {
+        if self.host_pid {
             return Err(Odd::HostPid);
         }
         let Some(wanted) = &choice.container else {

@@ -27,9 +27,11 @@ const GRPC_PORT: i32 = 5555;
 /// Time to detach probes and remove maps after SIGTERM.
 const GRACE_SECONDS: i64 = 20;
 
-/// An agent ends itself when nobody has listened for so long: a killed hub removes nothing. Longer than a
-/// server may be away, of whose absence it keeps the records.
-const UNHEARD_SECONDS: &str = "90";
+/// An agent ends itself when nobody has listened for so many seconds: a killed hub removes nothing. A server
+/// of the session's own ends with the session.
+const UNHEARD_BY_OWN: &str = "30";
+/// The same on the user's server: longer than that may be away, of whose absence the agent keeps the records.
+const UNHEARD_BY_OTHERS: &str = "90";
 
 /// Everything that decides what an agent's pod looks like.
 #[derive(Debug, Clone)]
@@ -56,7 +58,7 @@ pub struct AgentSpec {
     pub nats_url: Option<String>,
     /// How to log in to it.
     pub nats_secrets: NatsSecrets,
-    /// Let the agent take orders to trace more: only where nobody else can give any.
+    /// The server is the session's own. Then the agent takes orders to trace more, since nobody else can give any.
     pub orders: bool,
     /// The hub's address (`masterIp`): where its own NATS server is when no URL is given.
     pub hub_address: Option<String>,
@@ -276,7 +278,12 @@ fn environment(spec: &AgentSpec, url: Option<&str>, secrets: &NatsSecrets) -> Ve
     }
     all.push(variable("XTRACER_SESSION", spec.session.as_str()));
     all.push(variable("XTRACER_NODE", &spec.node));
-    all.push(variable("XTRACER_END_UNHEARD", UNHEARD_SECONDS));
+    let unheard = if spec.orders {
+        UNHEARD_BY_OWN
+    } else {
+        UNHEARD_BY_OTHERS
+    };
+    all.push(variable("XTRACER_END_UNHEARD", unheard));
     if spec.orders {
         all.push(variable("XTRACER_ORDERS", "true"));
     }

@@ -34,7 +34,7 @@ pub struct Leftover {
 
 /// Whether a session is over.
 ///
-/// An agent ends itself within half a minute after nobody listens any more. So an agent that runs has a
+/// An agent ends itself within two minutes after nobody listens any more. So an agent that runs has a
 /// hub, and one that has ended has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LeftoverState {
