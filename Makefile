@@ -13,11 +13,12 @@ run: deps ## the main job: seven BCC tools trace a sample workload, the hub show
 	tests/lab/demo
 
 .PHONY: test
-test: deps ## every test: units, real servers, real programs, the lab's real kernel
+test: deps ## every test: units, real servers, real programs, a real kernel, a real Kubernetes
 	tests/k8s/tools
 	cargo test --locked --workspace
 	python3 -m unittest discover tests/lab
 	tests/lab/lab test
+	tests/cluster/cluster test
 
 .PHONY: lab
 lab: deps ## the seven tools on a real kernel in a virtual machine; DEBIAN=13 for another release
@@ -26,6 +27,7 @@ lab: deps ## the seven tools on a real kernel in a virtual machine; DEBIAN=13 fo
 .PHONY: cluster
 cluster: deps ## the seven tools in a pod of a real Kubernetes: its node is a virtual machine
 	tests/cluster/cluster test --probes tcptracer,tcpconnect,tcpaccept,tcplife,execsnoop,biosnoop,cachetop
+	tests/cluster/cluster test --server own --restart
 
 .PHONY: image
 image: deps ## the agent's image as an OCI archive, without a container daemon; DEBIAN=13 for another release

@@ -16,20 +16,28 @@ class Verdict:
     """What came of one run."""
 
     probes: list
-    # What the traced workload says that it did.
-    did: dict
-    # As they were published (`nats sub`'s, where there is one), and as the hub printed them.
-    records: list
+    # For each life of the traced container: what its workload says that it did, and the records. These
+    # are as they were published (`nats sub`'s, where there is one).
+    lives: list
+    # What the hub printed.
     shown: list
 
+    @property
+    def records(self) -> list:
+        """Those of all lives."""
+        return [record for _, records in self.lives for record in records]
+
     def counts(self) -> list:
-        """(probe, what, expected, seen, whether more would do)."""
+        """(probe, what, expected, seen, whether more would do), life by life."""
+        return [count for did, records in self.lives for count in self._counts(did, records)]
+
+    def _counts(self, did: dict, all_records: list) -> list:
         found = []
         for probe in self.probes:
-            records = [record for record in self.records if record["probe"] == probe]
+            records = [record for record in all_records if record["probe"] == probe]
             # The workload's processes are called after what they do.
             kinds = {record["pid"]: SimpleNamespace(kind=record["comm"].removeprefix("web-")) for record in records}
-            for what, expected, seen, *more in EXPECTATIONS[probe](self.did, records, SimpleNamespace(processes=kinds)):
+            for what, expected, seen, *more in EXPECTATIONS[probe](did, records, SimpleNamespace(processes=kinds)):
                 found.append((probe, what, expected, seen, any(kind.get("exact") is False for kind in more)))
         return found
 

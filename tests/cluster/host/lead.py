@@ -26,7 +26,7 @@ import judge_pods  # noqa: E402
 NATS = f"nats://{ADDRESS}:4222"
 STARTED = time.monotonic()
 # Emulated, and perhaps not alone on its host: what takes longer will not come.
-PATIENCE = 300
+PATIENCE = 600
 
 
 def say(text: str) -> None:
@@ -101,28 +101,39 @@ class Run:
         say("$ " + " ".join(str(getattr(word, "name", word)) for word in command))
         return Tracer(command, self.results)
 
+    def restarted(self, web: Workload, tracer: Tracer) -> Workload:
+        """The traced container, ended and started again by the kubelet, once x-tracer follows it."""
+        say("the container ends")
+        web.tell("no such word")
+        web.process.wait()
+        self.kubectl.wait("jsonpath={.status.containerStatuses[0].restartCount}=1", "-n", "shop", "pod/web")
+        self.kubectl.wait("condition=Ready", "-n", "shop", "pod/web")
+        again = Workload(self.kubectl, "web")
+
+        def followed(is_record: bool, news) -> bool:
+            if not is_record:
+                say(news)
+            # The agent's own word.
+            return not is_record and news.startswith("x-tracer: tracing container:") and news.endswith(" as well")
+
+        if not tracer.until(followed, PATIENCE):
+            raise SystemExit("x-tracer did not follow the container")
+        return again
+
     def left(self) -> dict:
         """What a session left in the API, in containerd and in the node's kernel, by place."""
         mine = ("pods,secrets,services", "--all-namespaces", "-l", "app.kubernetes.io/managed-by=x-tracer")
         api = [f"{item['kind']}/{item['metadata']['name']}" for item in self.kubectl.objects(*mine)]
-        remains = node.ask("left", 90)
+        # A container that was started again is itself something that was not there before.
+        remains = {} if self.options.restart else node.ask("left", 90)
         containers = node.run("ctr", "-n", "k8s.io", "containers", "list").splitlines()
         remains["containers"] = [line for line in containers if "x-agent" in line]
         return {place: what for place, what in ({"API": api} | remains).items() if what}
 
 
-def lead(run: Run) -> list:
-    """The run; what was wrong with it."""
-    web, noisy = run.workloads()
-    mine = run.options.server == "mine"
-    if mine:
-        run.server()
-        subscriber = Subscriber(run.options.tools / "nats", NATS, run.results / "sub.jsonl")
-    if run.options.paranoid is not None:
-        node.run("sysctl", "-w", f"kernel.perf_event_paranoid={run.options.paranoid}")
-    node.ask("remember")
-    tracer = run.trace()
-    tracer.attached(run.probes, PATIENCE + 60 * len(run.probes), say)
+def play(web: Workload, noisy: Workload, run: Run, tracer: Tracer) -> dict:
+    """The load of both pods and a closing round, by which it is known that all records have come; what
+    the traced one did."""
     say("the load")
     noisy.tell("go")
     web.tell("go")
@@ -141,13 +152,35 @@ def lead(run: Run) -> list:
 
     if not tracer.until(all_marked, 90):
         say(f"never came: {missing}")
+    return did
+
+
+def lead(run: Run) -> list:
+    """The run; what was wrong with it."""
+    web, noisy = run.workloads()
+    mine = run.options.server == "mine"
+    if mine:
+        run.server()
+        subscriber = Subscriber(run.options.tools / "nats", NATS, run.results / "sub.jsonl")
+    if run.options.paranoid is not None:
+        node.run("sysctl", "-w", f"kernel.perf_event_paranoid={run.options.paranoid}")
+    node.ask("remember")
+    tracer = run.trace()
+    tracer.attached(run.probes, PATIENCE + 120 * len(run.probes), say)
+    did = play(web, noisy, run, tracer)
+    first_life = len(tracer.records)
+    lives = [(did, tracer.records[:first_life])]
+    if run.options.restart:
+        web = run.restarted(web, tracer)
+        lives.append((play(web, noisy, run, tracer), tracer.records[first_life:]))
     say("^C")
     status = tracer.stop(120)
     say(f"x-tracer ended with status {status}")
     complaints = [f"{place}: {len(what)} remain, such as {what[:5]}" for place, what in run.left().items()]
     say("the session's remains were looked for")
-    received = subscriber.records() if mine else tracer.records
-    verdict = judge_pods.Verdict(run.probes, did, received, tracer.records)
+    if mine:
+        lives = [(did, subscriber.records())]
+    verdict = judge_pods.Verdict(run.probes, lives, tracer.records)
     print(verdict.table())
     if status != 0:
         complaints.append(f"x-tracer ended with status {status}")
@@ -164,9 +197,12 @@ def main() -> None:
     parser.add_argument(
         "--server", default="mine", choices=["mine", "own"], help="NATS: one that is there, with nats sub, or the hub's"
     )
+    parser.add_argument("--restart", action="store_true", help="the traced container ends in between; with --server own")
     parser.add_argument("--rights", default="admin", choices=["admin", "bpf"])
     parser.add_argument("--paranoid", type=int, help="the node's kernel.perf_event_paranoid (default: Debian's)")
     options = parser.parse_args()
+    if options.restart and options.server != "own":
+        parser.error("--restart goes with --server own: others' servers carry no orders to agents")
     try:
         complaints = lead(Run(options))
     finally:
