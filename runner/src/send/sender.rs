@@ -40,6 +40,16 @@ enum Line {
     Open(Box<Link>),
 }
 
+/// What is known of the hub.
+#[derive(Clone, Copy)]
+enum Hub {
+    /// None has said anything, or not for long.
+    Never,
+    There,
+    /// Nobody reads, since then.
+    Away(Instant),
+}
+
 /// The task's state.
 pub(super) struct Sender {
     line: Line,
@@ -53,6 +63,9 @@ pub(super) struct Sender {
     read: Option<(u64, Instant)>,
     /// The number of the batch that was sent last.
     number: u64,
+    /// Whether a hub has ever said what it has read. Other readers may want a part only, so that what
+    /// they do not read is no reason to wait.
+    hub: Hub,
     /// Whether the last message that was answered had a reader.
     heard: bool,
     /// The batch whose answer ends the wait for what is still under way, although it was put back.
@@ -94,6 +107,7 @@ impl Sender {
             recent_size: 0,
             read: None,
             number: 0,
+            hub: Hub::Never,
             heard: false,
             settling: None,
             answered: Instant::now(),
@@ -267,7 +281,13 @@ impl Sender {
     /// Nobody has read a part of a batch. Those after it may have found a reader; they are sent again
     /// all the same, to keep the order.
     fn unheard(&mut self, number: u64) {
-        if self.in_flight.iter().any(|(sent, _)| *sent == number) {
+        self.hub = match self.hub {
+            Hub::There => Hub::Away(Instant::now()),
+            Hub::Away(since) if since.elapsed() >= HUB_GONE => Hub::Never,
+            hub => hub,
+        };
+        let hub = !matches!(self.hub, Hub::Never);
+        if hub && self.in_flight.iter().any(|(sent, _)| *sent == number) {
             if let Line::Open(link) = &self.line {
                 link.skip(self.number);
             }
@@ -308,6 +328,7 @@ impl Sender {
         }
         self.moved = Instant::now();
         self.read = Some((number, self.moved));
+        self.hub = Hub::There;
         while self.recent.front().is_some_and(|(sent, _)| *sent <= number) {
             self.forget_oldest();
         }
