@@ -120,14 +120,23 @@ class Run:
             raise SystemExit("x-tracer did not follow the container")
         return again
 
+    @staticmethod
+    def _containers() -> list:
+        """Those of our image."""
+        lines = node.run("ctr", "-n", "k8s.io", "containers", "list").splitlines()
+        return [line for line in lines if "x-agent" in line]
+
     def left(self) -> dict:
         """What a session left in the API, in containerd and in the node's kernel, by place."""
         mine = ("pods,secrets,services", "--all-namespaces", "-l", "app.kubernetes.io/managed-by=x-tracer")
         api = [f"{item['kind']}/{item['metadata']['name']}" for item in self.kubectl.objects(*mine)]
         # A container that was started again is itself something that was not there before.
         remains = {} if self.options.restart else node.ask("left", 90)
-        containers = node.run("ctr", "-n", "k8s.io", "containers", "list").splitlines()
-        remains["containers"] = [line for line in containers if "x-agent" in line]
+        # The kubelet removes a pod's containers when the API has forgotten the pod already.
+        deadline = time.monotonic() + 90
+        while (containers := self._containers()) and time.monotonic() < deadline:
+            time.sleep(1)
+        remains["containers"] = containers
         return {place: what for place, what in ({"API": api} | remains).items() if what}
 
 
