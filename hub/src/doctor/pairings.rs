@@ -115,8 +115,8 @@ const PAIRINGS: [Pairing; 20] = [
         probes: &[Probe::Tcpaccept],
         kernel: Version(6, 9, 0),
         bcc: (Version(0, 25, 0), Version(0, 36, 0)),
-        effect: Effect::Blind,
-        why: "attaches and never reports: `struct sock` was reorganised (#5316, seen on 6.12)",
+        effect: Effect::Mended,
+        why: "attaches and never reports: `struct sock` was reorganised (#5316, seen on 6.12); the agent finds out, and lets it read `sk_protocol` by its name",
     },
     Pairing {
         probes: &[Probe::Tcptracer, Probe::Tcpconnect, Probe::Tcpaccept],
@@ -164,8 +164,8 @@ const PAIRINGS: [Pairing; 20] = [
         probes: &[Probe::Cachetop],
         kernel: Version(5, 16, 0),
         bcc: (Version(0, 23, 0), Version(0, 32, 0)),
-        effect: Effect::Partial,
-        why: "misses are always near 0 and hits too few: the page cache counts folios (#5144)",
+        effect: Effect::Mended,
+        why: "misses are always near 0 and hits too few: the page cache counts folios (#5144); the agent finds out, and attaches it to their functions",
     },
     Pairing {
         probes: &[Probe::Cachetop],
@@ -232,14 +232,14 @@ mod tests {
         );
         assert_eq!(
             effects(Version(6, 1, 0), Version(0, 26, 0)),
-            [(Probe::Cachetop, Effect::Partial)]
+            [(Probe::Cachetop, Effect::Mended)]
         );
         assert_eq!(
             effects(Version(6, 12, 0), Version(0, 31, 0)),
             [
-                (Probe::Tcpaccept, Effect::Blind),
+                (Probe::Tcpaccept, Effect::Mended),
                 (Probe::Biosnoop, Effect::Mended),
-                (Probe::Cachetop, Effect::Partial),
+                (Probe::Cachetop, Effect::Mended),
             ]
         );
     }
@@ -253,7 +253,7 @@ mod tests {
             Version(0, 36, 1),
             "the release that compiles"
         );
-        assert_eq!(found.last().unwrap().effect, Effect::Blind);
+        assert_eq!(found.last().unwrap().effect, Effect::Mended);
     }
 
     #[test]
