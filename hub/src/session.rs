@@ -146,6 +146,9 @@ impl Session {
                         say(format!("lost the connection to {address}; trying again"));
                     }
                     Change::Back if away => {
+                        if let Err(error) = self.connection.resume().await {
+                            return Ending::Refused(error);
+                        }
                         away = false;
                         say(format!("connected to {} again", self.connection.address()));
                     }

@@ -239,6 +239,19 @@ impl Connection {
         drop(tokio::time::timeout(SETTLING, self.confirm()).await);
     }
 
+    /// Waits until a server that is back has handled the subscription: what is published from then on
+    /// comes.
+    ///
+    /// # Errors
+    /// When it refuses the subscription now.
+    pub(crate) async fn resume(&mut self) -> Result<(), NatsError> {
+        match tokio::time::timeout(CONFIRMATION, self.confirm()).await {
+            Ok(Ok(Some(reason))) => Err(self.refused(reason)),
+            // Gone again, or slow to answer: its next events say which.
+            Ok(Ok(None) | Err(_)) | Err(_) => Ok(()),
+        }
+    }
+
     fn is_refusal(&self, reason: &str) -> bool {
         reason.contains("Permissions Violation for Subscription") && reason.contains(&self.filter)
     }
