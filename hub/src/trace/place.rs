@@ -84,6 +84,17 @@ pub(super) struct Place {
 }
 
 impl Route {
+    /// The way to the user's own server, for agents that log in as we do. Others may write there too, so they
+    /// take no orders.
+    fn to(address: &Address, access: &Access) -> Result<Self, Failure> {
+        Ok(Self {
+            url: Some(address.to_string()),
+            logins: Logins::Same(secrets(access)?),
+            hub_address: None,
+            orders: false,
+        })
+    }
+
     /// How the agent of a node logs in.
     pub(super) fn secrets(&self, node: &str) -> NatsSecrets {
         match &self.logins {
@@ -199,12 +210,7 @@ impl Place {
         Ok(Self {
             connection,
             subscriber,
-            route: Route {
-                url: Some(address.to_string()),
-                logins: Logins::Same(secrets(&config.access)?),
-                hub_address: None,
-                orders: false,
-            },
+            route: Route::to(address, &config.access)?,
             server: None,
             link: Link {
                 remedy: format!(
@@ -275,15 +281,7 @@ pub(super) async fn planned(
     nodes: &[Node],
 ) -> Result<(Option<Bundle>, Route), Failure> {
     Ok(match &config.nats {
-        Nats::At(address) => {
-            let route = Route {
-                url: Some(address.to_string()),
-                logins: Logins::Same(secrets(&config.access)?),
-                hub_address: None,
-                orders: false,
-            };
-            (None, route)
-        }
+        Nats::At(address) => (None, Route::to(address, &config.access)?),
         Nats::Own | Nats::Auto => {
             let route = Route {
                 hub_address: Some(own_address(base, config).await?),

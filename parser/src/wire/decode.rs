@@ -71,10 +71,33 @@ struct Version {
     v: u32,
 }
 
-pub(super) fn envelope(payload: &[u8]) -> Result<Envelope<'static>, DecodeError> {
+/// Reads a message whose members are its type's; `version` gives its version of the contract.
+pub(super) fn message<'a, T: Deserialize<'a>>(
+    payload: &'a [u8],
+    version: impl Fn(&T) -> u32,
+) -> Result<T, DecodeError> {
+    must_be_short(payload)?;
+    let message = serde_json::from_slice(payload).map_err(DecodeError::NotARecord)?;
+    must_be_ours(version(&message))?;
+    Ok(message)
+}
+
+fn must_be_short(payload: &[u8]) -> Result<(), DecodeError> {
     if payload.len() > MAX_PAYLOAD {
         return Err(DecodeError::TooLong(payload.len()));
     }
+    Ok(())
+}
+
+fn must_be_ours(version: u32) -> Result<(), DecodeError> {
+    if version != VERSION {
+        return Err(DecodeError::Version(version));
+    }
+    Ok(())
+}
+
+pub(super) fn envelope(payload: &[u8]) -> Result<Envelope<'static>, DecodeError> {
+    must_be_short(payload)?;
     // A later version may change any other member, so its number is looked at before they are.
     let head: Head<'_> = serde_json::from_slice(payload).map_err(|error| {
         match serde_json::from_slice::<Version>(payload) {
@@ -82,9 +105,7 @@ pub(super) fn envelope(payload: &[u8]) -> Result<Envelope<'static>, DecodeError>
             _ => DecodeError::NotARecord(error),
         }
     })?;
-    if head.v != VERSION {
-        return Err(DecodeError::Version(head.v));
-    }
+    must_be_ours(head.v)?;
     let mut envelope = Envelope {
         session: Cow::Owned(head.session.into_owned()),
         seq: head.seq,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::VERSION;
-use super::decode::{DecodeError, MAX_PAYLOAD};
+use super::decode::{self, DecodeError};
 use super::subject::encode_token;
 
 /// The subject of an agent's orders. It is no part of what is published of a session, so that readers of
@@ -67,9 +67,7 @@ impl Order {
     /// # Errors
     /// When it is too long, no order, or of another version.
     pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let order: Self = read(payload)?;
-        version(order.v)?;
-        Ok(order)
+        decode::message(payload, |order: &Self| order.v)
     }
 }
 
@@ -92,30 +90,14 @@ impl Obeyed {
     /// # Errors
     /// When it is too long, no answer, or of another version.
     pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let answer: Self = read(payload)?;
-        version(answer.v)?;
-        Ok(answer)
-    }
-}
-
-fn read<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, DecodeError> {
-    if payload.len() > MAX_PAYLOAD {
-        return Err(DecodeError::TooLong(payload.len()));
-    }
-    serde_json::from_slice(payload).map_err(DecodeError::NotARecord)
-}
-
-fn version(v: u32) -> Result<(), DecodeError> {
-    if v == VERSION {
-        Ok(())
-    } else {
-        Err(DecodeError::Version(v))
+        decode::message(payload, |answer: &Self| answer.v)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::MAX_PAYLOAD;
 
     #[test]
     fn an_order_reads_back_and_nothing_else_is_one() {

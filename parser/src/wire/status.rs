@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::VERSION;
-use super::decode::{DecodeError, MAX_PAYLOAD};
+use super::decode::{self, DecodeError};
 use crate::Probe;
 
 /// Where a probe, or the agent, stands.
@@ -164,20 +163,14 @@ impl Status {
     /// # Errors
     /// When it is too long, no status object, or of another version.
     pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        if payload.len() > MAX_PAYLOAD {
-            return Err(DecodeError::TooLong(payload.len()));
-        }
-        let status: Self = serde_json::from_slice(payload).map_err(DecodeError::NotARecord)?;
-        if status.v != VERSION {
-            return Err(DecodeError::Version(status.v));
-        }
-        Ok(status)
+        decode::message(payload, |status: &Self| status.v)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::VERSION;
 
     #[test]
     fn decodes_to_what_was_encoded() {
