@@ -37,7 +37,7 @@ pub struct Cli {
 const EXIT_STATUS: &str = "\
 Exit status: 0 done, or ended by its user or by --timeout after a good start; 1 error; \
 2 wrong usage; 3 no such target; 4 a right is missing; 5 every probe has failed for good; \
-6 something was lost and --strict was given";
+6 something was lost and --strict was given; 130 left without choosing a pod";
 
 /// What the hub can do.
 #[derive(Debug, Subcommand)]

@@ -19,6 +19,8 @@ pub enum Exit {
     Blind,
     /// Something was lost and `--strict` was asked for; for `doctor`, some probes can't work here.
     Loss,
+    /// Its user left instead of choosing; shells say so of what an interrupt has ended.
+    Left,
 }
 
 impl Exit {
@@ -33,6 +35,7 @@ impl Exit {
             Self::Forbidden => 4,
             Self::Blind => 5,
             Self::Loss => 6,
+            Self::Left => 130,
         }
     }
 

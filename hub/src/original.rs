@@ -118,7 +118,7 @@ async fn choose(
         let namespace = prompt.choose("namespace", &namespaces)?;
         let namespace = chosen(namespace, "namespace")?;
         let namespace = namespaces[namespace].clone();
-        let pods = find::pods(cluster, &namespace).await?;
+        let pods = find::pods(cluster, Some(&namespace)).await?;
         let names: Vec<_> = pods.into_iter().map(|row: PodRow| row.name).collect();
         let name = match prompt.choose("pod", &names)? {
             Asked::Empty if prompt.is_terminal() => {

@@ -7,6 +7,7 @@
 mod aim;
 mod fleet;
 mod follow;
+mod pick;
 mod place;
 
 use std::io::Write as _;
@@ -21,6 +22,7 @@ use aim::Node;
 pub(crate) use aim::{Aim, Found, find};
 pub(crate) use fleet::Fleet;
 use fleet::{Base, left_behind};
+pub(crate) use pick::can_ask;
 pub(crate) use place::Nats;
 use place::{Place, Route, Way};
 
@@ -40,6 +42,8 @@ pub(crate) struct Request {
     pub config: Config,
     /// Print the objects that would be made, and make none.
     pub dry_run: bool,
+    /// Nothing was named: ask.
+    pub pick: bool,
 }
 
 /// What to trace, and how.
@@ -88,14 +92,22 @@ pub(crate) struct PodConfig {
 pub(crate) async fn run(request: Request) -> Result<Exit, Failure> {
     let Request {
         cluster,
-        config,
+        mut config,
         dry_run,
+        pick,
     } = request;
     let mut signals = Signals::take().context("cannot take over the signals")?;
     let cluster = Cluster::open(&cluster, &Environment::of_process())?;
-    let found = tokio::select! {
-        found = find(&cluster, &config) => found?,
-        () = signals.next() => return Err(anyhow!("ended while it was starting").into()),
+    let found = if pick {
+        match pick::pick(&cluster, &mut config, &mut signals).await? {
+            Some(found) => found,
+            None => return Ok(Exit::Left),
+        }
+    } else {
+        tokio::select! {
+            found = find(&cluster, &config) => found?,
+            () = signals.next() => return Err(anyhow!("ended while it was starting").into()),
+        }
     };
     if dry_run {
         return print(&cluster, &config, &found.nodes).await;

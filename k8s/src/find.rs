@@ -56,14 +56,24 @@ pub async fn namespaces(cluster: &Cluster) -> Result<Vec<String>, Error> {
         .collect())
 }
 
-/// All pods of a namespace in whatever phase, in the API's order.
+/// All pods of a namespace, or of all, in whatever phase, in the API's order.
 ///
 /// # Errors
 /// [`crate::error::ApiError`].
-pub async fn pods(cluster: &Cluster, namespace: &str) -> Result<Vec<PodRow>, Error> {
-    reference::check_namespace(namespace).map_err(TargetError::from)?;
-    let api: Api<Pod> = Api::namespaced(cluster.client(), namespace);
-    let doing = format!("list the pods of the namespace {namespace}");
+pub async fn pods(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<PodRow>, Error> {
+    let (api, doing): (Api<Pod>, _) = match namespace {
+        None => (
+            Api::all(cluster.client()),
+            "list the pods of all namespaces".to_owned(),
+        ),
+        Some(namespace) => {
+            reference::check_namespace(namespace).map_err(TargetError::from)?;
+            (
+                Api::namespaced(cluster.client(), namespace),
+                format!("list the pods of the namespace {namespace}"),
+            )
+        }
+    };
     let found = listing::all(cluster, &api, &ListParams::default(), &doing).await?;
     Ok(found.items.iter().map(PodRow::of).collect())
 }
@@ -148,7 +158,7 @@ async fn nothing_there(cluster: &Cluster, selection: &Selection) -> TargetError 
     let hint = match &selection.namespace {
         None => "; check the name with: kubectl get pods -A".to_owned(),
         // Only to help: when this list fails, the first answer stands.
-        Some(namespace) => match pods(cluster, namespace).await {
+        Some(namespace) => match pods(cluster, Some(namespace)).await {
             Ok(rows) if rows.is_empty() => {
                 "; that namespace has no pods: choose another with -n".to_owned()
             }

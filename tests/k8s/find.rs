@@ -49,7 +49,9 @@ async fn lists_are_in_the_apis_order() {
         lab.pod(name, json!({}), json!({})).await;
     }
     lab.set_status("c", json!({"phase": "Running", "containerStatuses": [container("app", None, json!({"waiting": {"reason": "CrashLoopBackOff"}}))]})).await;
-    let rows = find::pods(&lab.cluster, &lab.namespace).await.unwrap();
+    let rows = find::pods(&lab.cluster, Some(&lab.namespace))
+        .await
+        .unwrap();
     let shown: Vec<_> = rows
         .iter()
         .map(|row| {
@@ -71,10 +73,14 @@ async fn lists_are_in_the_apis_order() {
     );
     assert!(rows[0].created.is_some() && rows[0].node.is_none());
     assert_eq!(
-        find::pods(&lab.cluster, "no-such-namespace").await.unwrap(),
+        find::pods(&lab.cluster, Some("no-such-namespace"))
+            .await
+            .unwrap(),
         []
     );
-    let error = find::pods(&lab.cluster, "../nodes").await.unwrap_err();
+    let error = find::pods(&lab.cluster, Some("../nodes"))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), Kind::Usage);
 }
 
@@ -89,7 +95,9 @@ async fn long_lists_are_read_to_their_end() {
         }
     });
     made.buffer_unordered(16).for_each(|_| async {}).await;
-    let rows = find::pods(&lab.cluster, &lab.namespace).await.unwrap();
+    let rows = find::pods(&lab.cluster, Some(&lab.namespace))
+        .await
+        .unwrap();
     assert_eq!(rows.len(), 520);
     assert!(rows.is_sorted_by_key(|row| row.name.clone()));
 }

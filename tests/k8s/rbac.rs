@@ -184,7 +184,7 @@ impl Hub<'_> {
 
     async fn find(&self) -> Result<(), Error> {
         find::namespaces(&self.cluster).await?;
-        find::pods(&self.cluster, &self.lab.namespace).await?;
+        find::pods(&self.cluster, Some(&self.lab.namespace)).await?;
         for reference in [
             "web",
             "deploy/web",

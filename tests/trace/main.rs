@@ -31,4 +31,5 @@ mod follow;
 mod in_cluster;
 mod killed;
 mod original;
+mod pick;
 mod refuse;

@@ -13,7 +13,7 @@ use super::shared::{EndArgs, Output, ProbeList, duration, probes};
 use crate::exit::{Exit, Failure};
 use crate::receive::Address;
 use crate::show::Format;
-use crate::trace::{Aim, Config, Nats, PodConfig, Request};
+use crate::trace::{self, Aim, Config, Nats, PodConfig, Request};
 
 /// Flags of `trace`.
 #[derive(Args, Debug)]
@@ -57,7 +57,8 @@ pub struct TraceArgs {
 /// What to trace.
 #[derive(Args, Debug)]
 struct TargetArgs {
-    /// What to trace: POD, pod/NAME, deployment/NAME, statefulset/NAME, daemonset/NAME, job/NAME, replicaset/NAME
+    /// What to trace: POD, pod/NAME, deployment/NAME, statefulset/NAME, daemonset/NAME, job/NAME, replicaset/NAME;
+    /// with nothing named, a terminal shows the pods to choose from
     #[arg(value_name = "POD|KIND/NAME")]
     references: Vec<Reference>,
     /// Namespace of the pods [default: the context's]
@@ -179,12 +180,16 @@ fn nats(text: &str) -> Result<Nats, String> {
 }
 
 impl TargetArgs {
-    fn aim(self) -> Result<Aim, Failure> {
-        let named = !self.references.is_empty()
+    /// Whether it says which pods.
+    fn is_named(&self) -> bool {
+        !self.references.is_empty()
             || self.selector.is_some()
             || self.field_selector.is_some()
-            || self.node.is_some();
-        if !named {
+            || self.node.is_some()
+    }
+
+    fn aim(self) -> Result<Aim, Failure> {
+        if !self.is_named() && !trace::can_ask() {
             let error = anyhow!(
                 "no pod is named: give POD or KIND/NAME (with -n NAMESPACE), -l SELECTOR, --field-selector or --node; list pods with: kubectl get pods -A"
             );
@@ -242,6 +247,7 @@ impl TraceArgs {
                 return usage("--dry-run prints YAML: leave -o out, or say -o yaml");
             }
         };
+        let pick = !self.targets.is_named();
         let config = Config {
             aim: self.targets.aim()?,
             settings: self.end.settings(self.probes.of_target()?, format),
@@ -255,6 +261,7 @@ impl TraceArgs {
             config,
             cluster: self.cluster.options(),
             dry_run: self.dry_run.is_some(),
+            pick,
         })
     }
 }

@@ -11,6 +11,7 @@ use crate::console::say;
 use crate::exit::Failure;
 
 /// What the user named.
+#[derive(Clone)]
 pub(crate) struct Aim {
     /// Pods and owners of pods.
     pub references: Vec<Reference>,
