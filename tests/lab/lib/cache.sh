@@ -21,6 +21,17 @@ cache_images() {
   echo "$(cache_root)/debian$release_number-$(cache_key)"
 }
 
+# cache_lock NAME WHAT: one at a time makes WHAT; the others wait for it and find it made.
+cache_lock() {
+  mkdir -p "$(cache_root)"
+  exec 8>"$(cache_root)/$1.lock"
+  flock -n 8 || { say "another lab is building $2; waiting for it"; flock 8; }
+}
+
+cache_unlock() {
+  exec 8>&-
+}
+
 # cache_publish WORK TARGET: the one moment at which an image comes into being.
 cache_publish() {
   mv -T "$1" "$2"

@@ -8,12 +8,10 @@ machine_ingredients() { :; }
 images_build() {
   local images work kernel
   images=$(cache_images)
-  mkdir -p "$(cache_root)"
-  exec 8>"$(cache_root)/debian$release_number.lock"
-  flock -n 8 || { say "another lab is building Debian $release_number; waiting for it"; flock 8; }
+  cache_lock "debian$release_number" "Debian $release_number"
   if [ -d "$images" ]; then
     touch "$images"
-    exec 8>&-
+    cache_unlock
     return 0
   fi
   host_prepare
@@ -36,6 +34,6 @@ images_build() {
   as_root rm -rf --one-file-system "$work/root"
   cache_publish "$work" "$images"
   trap - EXIT
-  exec 8>&-
+  cache_unlock
   say "built $images in $SECONDS s ($(du -sh "$images" | cut -f1))"
 }

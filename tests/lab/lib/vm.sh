@@ -10,7 +10,7 @@ vm_qemu() {
   local cpu=Nehalem-v1 accel=tcg,thread=multi,tb-size=1024
   # Emulated, a CPU without AVX is faster: libc and LLVM then take code paths that emulate well.
   if [ "${LAB_ACCEL:-tcg}" = kvm ]; then accel=kvm cpu=host; fi
-  TMPDIR=$run exec qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp "${LAB_CPUS:-2}" -m "${LAB_MEMORY:-4G}" \
+  TMPDIR=$run emulator_qemu -accel "$accel" -cpu "$cpu" -smp "${LAB_CPUS:-2}" -m "${LAB_MEMORY:-4G}" \
     -nodefaults -display none -nic none -no-reboot \
     -kernel "$images/vmlinuz" -initrd "$images/initramfs" \
     -append "console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off" \
@@ -34,6 +34,7 @@ vm_run() {
   shift 3
   machine="" voice=""
   images=$(cache_images)
+  emulator_build
   run=$(mktemp -d "${TMPDIR:-/tmp}/x-tracer-lab.XXXXXX")
   trap 'vm_end; exit 130' INT
   trap 'vm_end; exit 143' TERM
@@ -94,7 +95,7 @@ vm_explain() {
   panic=$(grep -o -m 1 'Kernel panic.*' "$run/kernel.log" || true)
   if [ "$vm_ended" != reader ]; then
     echo "--- last lines of the guest's kernel:"
-    tail -n 15 "$run/kernel.log"
+    tail -n 80 "$run/kernel.log"
     if [ -s "$run/qemu.log" ]; then
       echo "--- qemu:"
       tail -n 5 "$run/qemu.log"
