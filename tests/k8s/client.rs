@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use x_k8s::client::{Environment, Options};
 use x_k8s::{Cluster, Error, Kind, find};
 
-use crate::api_server::ADMIN;
+use crate::api_server::{self, ADMIN};
 use crate::lab::Lab;
 
 fn write(folder: &Path, name: &str, text: &str) -> String {
@@ -220,7 +220,7 @@ async fn a_proxy_of_the_environment_is_not_asked_for_a_local_cluster() {
         ..Environment::default()
     };
     let options = Options {
-        kubeconfig: Some(lab.server().admin_kubeconfig()),
+        kubeconfig: Some(lab.kubeconfig.clone()),
         ..Options::default()
     };
     assert_eq!(
@@ -229,7 +229,7 @@ async fn a_proxy_of_the_environment_is_not_asked_for_a_local_cluster() {
             .version()
             .await
             .unwrap(),
-        "v1.34.4"
+        format!("v{}", api_server::version())
     );
 }
 
@@ -290,7 +290,7 @@ async fn a_plugin_that_fails_is_quoted() {
 async fn impersonation_asks_as_somebody_else() {
     let lab = Lab::new().await;
     let as_user = |groups: &[&str]| Options {
-        kubeconfig: Some(lab.server().admin_kubeconfig()),
+        kubeconfig: Some(lab.kubeconfig.clone()),
         impersonate: Some("mallory".to_owned()),
         impersonate_groups: groups.iter().map(|&group| group.to_owned()).collect(),
         ..Options::default()

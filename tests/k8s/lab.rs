@@ -1,6 +1,7 @@
 //! What the tests have instead of kubelets and controllers.
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub(crate) struct Lab {
     shared: Option<Arc<ApiServer>>,
     pub(crate) client: Client,
     pub(crate) cluster: Cluster,
+    /// Its administrator's.
+    pub(crate) kubeconfig: PathBuf,
     pub(crate) namespace: String,
 }
 
@@ -50,8 +53,9 @@ impl Lab {
     pub(crate) async fn on(server: &ApiServer) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let namespace = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let kubeconfig = server.admin_kubeconfig();
         let options = Options {
-            kubeconfig: Some(server.admin_kubeconfig()),
+            kubeconfig: Some(kubeconfig.clone()),
             ..Options::default()
         };
         let cluster = Cluster::open(&options, &Environment::default()).unwrap();
@@ -60,6 +64,7 @@ impl Lab {
             shared: None,
             client,
             cluster,
+            kubeconfig,
             namespace,
         };
         lab.create_namespace(&lab.namespace, json!({})).await;

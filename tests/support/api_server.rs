@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// Version that `tests/k8s/tools` builds.
-const KUBERNETES: &str = "1.34.4";
 /// A quiet machine needs 3 s; the tests of a whole workspace may run beside it.
 const READY_WITHIN: Duration = Duration::from_secs(90);
 /// The API server closes its connections before it ends.
@@ -58,11 +56,6 @@ impl ApiServer {
             .arg(&key)
             .arg("-out")
             .arg(folder.path().join("sa.pub")));
-        fs::write(
-            folder.path().join("tokens.csv"),
-            format!("{ADMIN},admin,1,\"system:masters\"\n"),
-        )
-        .expect("tokens.csv");
         let (client, peer) = (free_port(), free_port());
         let etcd = spawn(
             &etcd_program(),
@@ -84,6 +77,7 @@ impl ApiServer {
             etcd: Some(etcd),
             server: None,
         };
+        this.accept(&[ADMIN]);
         this.resume();
         this
     }
@@ -133,6 +127,15 @@ impl ApiServer {
     /// Lets it go on.
     pub(crate) fn thaw(&self) {
         self.signal("CONT");
+    }
+
+    /// Lets those in who have one of these tokens, as administrators, from its next start on.
+    pub(crate) fn accept(&self, tokens: &[&str]) {
+        let lines = tokens
+            .iter()
+            .map(|token| format!("{token},{token},{token},\"system:masters\"\n"));
+        let path = self.folder.path().join("tokens.csv");
+        fs::write(path, lines.collect::<String>()).expect("tokens.csv");
     }
 
     /// Its URL.
@@ -269,22 +272,29 @@ fn free_port() -> u16 {
     listener.local_addr().expect("its number").port()
 }
 
-fn cache() -> PathBuf {
-    let variable = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    variable("XTRACER_CACHE")
-        .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("x-tracer")))
-        .or_else(|| variable("HOME").map(|folder| folder.join(".cache/x-tracer")))
-        .expect("HOME")
-        .join("tools")
+/// Where `tests/k8s/tools` puts the programs of the version that is asked for (`XTRACER_KUBERNETES`).
+fn tools() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/k8s/tools");
+        let output = Command::new(&script).arg("--where").output();
+        let output = output.unwrap_or_else(|error| panic!("{}: {error}", script.display()));
+        let folder = String::from_utf8(output.stdout).expect("a path");
+        PathBuf::from(folder.trim_end())
+    })
+}
+
+/// The version of the API server.
+pub(crate) fn version() -> &'static str {
+    let folder = tools().file_name().and_then(OsStr::to_str);
+    folder
+        .and_then(|folder| folder.strip_prefix("kubernetes-"))
+        .expect("the folder is called after the version")
 }
 
 /// A program that `tests/k8s/tools` built.
 pub(crate) fn tool(name: &str) -> PathBuf {
-    let path = cache().join(format!("kubernetes-{KUBERNETES}")).join(name);
+    let path = tools().join(name);
     assert!(
         path.is_file(),
         "{} is missing: build it once with: tests/k8s/tools",
@@ -298,7 +308,7 @@ fn etcd_program() -> PathBuf {
     std::env::split_paths(&path)
         .map(|folder| folder.join("etcd"))
         .find(|program| program.is_file())
-        .or_else(|| Some(cache().join("etcd/usr/bin/etcd")).filter(|program| program.is_file()))
+        .or_else(|| Some(tools().join("../etcd/usr/bin/etcd")).filter(|program| program.is_file()))
         .expect("etcd is missing: fetch it once with: tests/k8s/tools")
 }
 
