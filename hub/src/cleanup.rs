@@ -11,6 +11,7 @@ use x_k8s::{Cluster, Kind};
 use crate::console::say;
 use crate::exit::{Exit, Failure};
 use crate::stop::Signals;
+use crate::trace::held_up;
 
 /// How long the removal of one session may take.
 const REMOVAL: Duration = Duration::from_secs(90);
@@ -65,8 +66,8 @@ async fn sweep(cluster: &Cluster, config: &Config) -> Result<Exit, Failure> {
             continue;
         }
         say(format!("removing {}", described(leftover)));
-        let gone = teardown::tear_down(cluster, &leftover.namespace, &leftover.session, REMOVAL);
-        match gone.await {
+        let (namespace, session) = (&leftover.namespace, &leftover.session);
+        match teardown::tear_down(cluster, namespace, session, REMOVAL, held_up).await {
             Ok(pods) => removed += pods.len(),
             // The others go all the same; the first error is the status.
             Err(error) => {

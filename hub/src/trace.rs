@@ -20,8 +20,8 @@ use x_k8s::manifest::{AgentSpec, PullPolicy, Resources, Rights};
 
 use aim::Node;
 pub(crate) use aim::{Aim, Found, find};
-pub(crate) use fleet::Fleet;
-use fleet::{Base, left_behind};
+use fleet::{Base, REMOVAL, left_behind};
+pub(crate) use fleet::{Fleet, held_up};
 pub(crate) use pick::can_ask;
 pub(crate) use place::Nats;
 use place::{Place, Route, Way};
@@ -214,7 +214,7 @@ async fn open(
 /// Removes what a session has made that did not begin.
 async fn sweep(base: &Base, signals: &mut Signals) -> Result<(), Failure> {
     tokio::select! {
-        swept = base.sweep() => swept,
+        swept = base.sweep(REMOVAL) => swept,
         () = signals.next() => {
             let behind = left_behind(&base.namespace, &base.session);
             Err(anyhow!("left at once, asked a second time; {behind}").into())

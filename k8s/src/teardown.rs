@@ -59,7 +59,7 @@ pub fn command(namespace: &str, session: &str) -> String {
 /// Deletes all pods of a session with what belongs to them, and waits until they are gone.
 ///
 /// May be repeated. Returns the names of the pods that it removed. What fails for a reason that may pass
-/// is tried again until the deadline.
+/// is tried again until the deadline; the reason is told when it begins.
 ///
 /// # Errors
 /// [`TeardownError`] naming what stays.
@@ -68,8 +68,10 @@ pub async fn tear_down(
     namespace: &str,
     session: &Session,
     deadline: Duration,
+    tell: impl FnMut(&Cause) + Send,
 ) -> Result<Vec<String>, Error> {
-    remove(cluster, namespace, session, session.selector(), deadline).await
+    let all = session.selector();
+    remove(cluster, namespace, session, all, deadline, tell).await
 }
 
 /// The same for the agents alone: their last words still need the session's NATS server.
@@ -81,9 +83,10 @@ pub async fn end_agents(
     namespace: &str,
     session: &Session,
     deadline: Duration,
+    tell: impl FnMut(&Cause) + Send,
 ) -> Result<Vec<String>, Error> {
     let agents = format!("{},{APP}={AGENT}", session.selector());
-    remove(cluster, namespace, session, agents, deadline).await
+    remove(cluster, namespace, session, agents, deadline, tell).await
 }
 
 async fn remove(
@@ -92,6 +95,7 @@ async fn remove(
     session: &Session,
     selector: String,
     deadline: Duration,
+    mut tell: impl FnMut(&Cause) + Send,
 ) -> Result<Vec<String>, Error> {
     let mut removal = Removal {
         cluster,
@@ -100,6 +104,8 @@ async fn remove(
         pods: BTreeMap::new(),
         trouble: BTreeMap::new(),
         refused: false,
+        tell: &mut tell,
+        told: false,
     };
     // Late or not, what is left says it.
     tokio::time::timeout(deadline, removal.run(selector))
@@ -143,6 +149,10 @@ struct Removal<'a> {
     trouble: BTreeMap<(Thing, String), Trouble>,
     /// The cluster said no to something.
     refused: bool,
+    /// Told of what holds the removal up for now.
+    tell: &'a mut (dyn FnMut(&Cause) + Send),
+    /// Whether it was told, and nothing has gone well since.
+    told: bool,
 }
 
 impl Removal<'_> {
@@ -156,6 +166,7 @@ impl Removal<'_> {
                 seen = pods.next() => match seen {
                     Seen::Listed(listed) => {
                         self.listed = Ok(());
+                        self.told = false;
                         self.pods.values_mut().for_each(|kept| *kept = None);
                         for pod in &listed {
                             self.remove(pod).await;
@@ -171,6 +182,7 @@ impl Removal<'_> {
                             self.refused = true;
                             return;
                         }
+                        self.held_up(&cause);
                     }
                 },
                 () = tokio::time::sleep(AGAIN), if again => {
@@ -212,15 +224,18 @@ impl Removal<'_> {
 
     async fn delete(&mut self, thing: Thing, name: &str) {
         let outcome = match thing {
-            Thing::Pod => self.ask::<Pod>(name).await,
-            Thing::Secret => self.ask::<Secret>(name).await,
-            Thing::Service => self.ask::<Service>(name).await,
+            Thing::Pod => ask::<Pod>(self.cluster, self.namespace, name).await,
+            Thing::Secret => ask::<Secret>(self.cluster, self.namespace, name).await,
+            Thing::Service => ask::<Service>(self.cluster, self.namespace, name).await,
         };
         let key = (thing, name.to_owned());
         match outcome {
             Err(error) if !error.is_not_found() => {
                 let lasting = is_refusal(&error.cause);
                 self.refused |= lasting;
+                if !lasting {
+                    self.held_up(&error.cause);
+                }
                 self.trouble.insert(
                     key,
                     Trouble {
@@ -235,19 +250,11 @@ impl Removal<'_> {
         }
     }
 
-    async fn ask<K>(&self, name: &str) -> Result<(), ApiError>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-            + DeserializeOwned
-            + Clone
-            + std::fmt::Debug,
-    {
-        let api: Api<K> = Api::namespaced(self.cluster.client(), self.namespace);
-        let doing = format!("delete the {} {}/{name}", K::kind(&()), self.namespace);
-        self.cluster
-            .call(doing, api.delete(name, &DeleteParams::default()))
-            .await
-            .map(drop)
+    /// For a reason that may pass.
+    fn held_up(&mut self, cause: &Cause) {
+        if !std::mem::replace(&mut self.told, true) {
+            (self.tell)(cause);
+        }
     }
 
     /// What stays and why, one thing each.
@@ -271,6 +278,22 @@ impl Removal<'_> {
             .filter_map(|(name, kept)| Some(format!("pod {name} ({})", kept.as_ref()?)));
         unlisted.into_iter().chain(refused).chain(kept).collect()
     }
+}
+
+/// Deletes one thing.
+async fn ask<K>(cluster: &Cluster, namespace: &str, name: &str) -> Result<(), ApiError>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + DeserializeOwned
+        + Clone
+        + std::fmt::Debug,
+{
+    let api: Api<K> = Api::namespaced(cluster.client(), namespace);
+    let doing = format!("delete the {} {namespace}/{name}", K::kind(&()));
+    cluster
+        .call(doing, api.delete(name, &DeleteParams::default()))
+        .await
+        .map(drop)
 }
 
 fn is_refusal(cause: &Cause) -> bool {

@@ -150,6 +150,9 @@ pub struct LoginArgs {
         requires = "nats_cert_file"
     )]
     pub nats_key_file: Option<PathBuf>,
+    /// The server expects TLS before anything else (`handshake_first`)
+    #[arg(long, env = "XTRACER_NATS_TLS_FIRST")]
+    pub nats_tls_first: bool,
 }
 
 /// Flags of `probe`.

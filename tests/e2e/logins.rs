@@ -1,15 +1,22 @@
 //! Every way to log in to a server, for the agent and for the hub, against that server.
 
 use std::fs;
+use std::io::Read;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::nats_logins::{certificate, credentials};
 use crate::nats_server::NatsServer;
 use crate::pid_namespace::Contained;
 use crate::process::{Hub, run};
 use crate::replay::{TCPCONNECT_HEADER, Tools, tcpconnect};
+
+/// The first byte of a TLS connection.
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// A folder of secrets.
 struct Secrets(TempDir);
@@ -160,33 +167,12 @@ fn a_client_certificate() {
     );
 }
 
-/// A certificate that is its own authority, and its key.
-fn certificate(names: &[&str]) -> (String, String) {
-    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
-    (made.cert.pem(), made.signing_key.serialize_pem())
-}
-
 #[test]
 fn a_credentials_file() {
     let secrets = Secrets::new();
-    let [operator, account, user] = [
-        nkeys::KeyPair::new_operator(),
-        nkeys::KeyPair::new_account(),
-        nkeys::KeyPair::new_user(),
-    ];
-    let operator_claims = claims(&operator, &operator, "operator");
-    let account_claims = claims(&operator, &account, "account");
-    let user_claims = claims(&account, &user, "user");
-    let creds = format!(
-        "-----BEGIN NATS USER JWT-----\n{user_claims}\n------END NATS USER JWT------\n\n-----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
-        user.seed().unwrap()
-    );
+    let (server, creds) = credentials();
     let creds = secrets.file("nats.creds", &creds);
-    let server = NatsServer::with_config(&format!(
-        "operator: \"{operator_claims}\"\nresolver: MEMORY\nresolver_preload: {{ {}: \"{account_claims}\" }}",
-        account.public_key()
-    ));
+    let server = NatsServer::with_config(&server);
     reaches(
         &server.url(),
         &[("XTRACER_NATS_CREDS_FILE", &creds)],
@@ -195,32 +181,26 @@ fn a_credentials_file() {
     );
 }
 
-/// A NATS JWT: who signs, about whom, as what.
-fn claims(issuer: &nkeys::KeyPair, subject: &nkeys::KeyPair, kind: &str) -> String {
-    let unlimited = serde_json::json!({
-        "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true,
-        "conn": -1, "leaf": -1,
-    });
-    let nats = match kind {
-        "account" => serde_json::json!({ "type": kind, "version": 2, "limits": unlimited }),
-        "user" => serde_json::json!({
-            "type": kind, "version": 2, "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": -1,
-        }),
-        _ => serde_json::json!({ "type": kind, "version": 2 }),
+/// Debian's servers are older than `handshake_first`, so what the client says unasked is looked at: a TLS
+/// record, where it would otherwise wait for the server's first word.
+#[test]
+fn tls_before_all_else() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("tls://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    let first_byte = || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let patience = Duration::from_secs(60);
+        stream.set_read_timeout(Some(patience)).unwrap();
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        byte[0]
     };
-    let body = serde_json::json!({
-        "jti": "x", "iat": 1_700_000_000, "iss": issuer.public_key(), "name": kind,
-        "sub": subject.public_key(), "nats": nats,
-    });
-    let part = |text: &str| data_encoding::BASE64URL_NOPAD.encode(text.as_bytes());
-    let signed = format!(
-        "{}.{}",
-        part(r#"{"typ":"JWT","alg":"ed25519-nkey"}"#),
-        part(&body.to_string())
-    );
-    let signature = issuer.sign(signed.as_bytes()).unwrap();
-    format!(
-        "{signed}.{}",
-        data_encoding::BASE64URL_NOPAD.encode(&signature)
-    )
+    let (target, tools) = (Contained::start(), Tools::new());
+    let tls_first = [("XTRACER_NATS_TLS_FIRST", Path::new("true"))];
+    {
+        let _agent = agent(&url, target.pid, tools.path(), &tls_first);
+        assert_eq!(first_byte(), TLS_HANDSHAKE, "the agent's");
+    }
+    let _hub = Hub::start(&["listen", "--nats", &url, "--tls-first"]);
+    assert_eq!(first_byte(), TLS_HANDSHAKE, "the hub's");
 }

@@ -150,6 +150,7 @@ async fn a_teardown_tries_until_its_time_is_up_and_then_names_what_may_stay() {
         &lab.namespace,
         &spec.session,
         Duration::from_secs(2),
+        |_| (),
     )
     .await
     .unwrap_err()
@@ -166,7 +167,14 @@ async fn a_teardown_tries_until_its_time_is_up_and_then_names_what_may_stay() {
         spec.session.clone(),
     );
     let ending = tokio::spawn(async move {
-        tear_down(&cluster, &namespace, &session, Duration::from_secs(60)).await
+        tear_down(
+            &cluster,
+            &namespace,
+            &session,
+            Duration::from_secs(60),
+            |_| (),
+        )
+        .await
     });
     tokio::task::block_in_place(|| server.resume());
     assert_eq!(soon(ending).await.unwrap().unwrap().len(), 1);

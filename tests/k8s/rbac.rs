@@ -152,7 +152,7 @@ async fn until_granted(lab: &Lab, user: &str, namespace: &str, right: &Right) {
 
 fn impersonating(lab: &Lab, user: &str) -> Cluster {
     let options = Options {
-        kubeconfig: Some(lab.server().admin_kubeconfig()),
+        kubeconfig: Some(lab.kubeconfig.clone()),
         impersonate: Some(user.to_owned()),
         ..Options::default()
     };
@@ -315,6 +315,7 @@ impl Hub<'_> {
             &self.agents,
             &spec.session,
             Duration::from_secs(60),
+            |_| (),
         )
         .await?;
         assert_eq!(removed.len(), 1);

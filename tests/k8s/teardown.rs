@@ -66,7 +66,8 @@ async fn nothing_of_a_session_stays_and_nothing_else_goes() {
             &lab.cluster,
             &lab.namespace,
             &mine.session,
-            Duration::from_secs(20)
+            Duration::from_secs(20),
+            |_| ()
         )
         .await
         .unwrap(),
@@ -87,7 +88,8 @@ async fn nothing_of_a_session_stays_and_nothing_else_goes() {
             &lab.cluster,
             &lab.namespace,
             &mine.session,
-            Duration::from_secs(20)
+            Duration::from_secs(20),
+            |_| ()
         )
         .await
         .unwrap(),
@@ -110,7 +112,14 @@ async fn the_kubelets_word_is_waited_for() {
         spec.session.clone(),
     );
     let ending = tokio::spawn(async move {
-        tear_down(&cluster, &namespace, &session, Duration::from_secs(30)).await
+        tear_down(
+            &cluster,
+            &namespace,
+            &session,
+            Duration::from_secs(30),
+            |_| (),
+        )
+        .await
     });
     while next(&mut seen).await.metadata.deletion_timestamp.is_none() {}
     assert!(!ending.is_finished(), "the node still has it");
@@ -165,6 +174,7 @@ async fn what_stays_is_named_with_the_reason_and_the_command() {
         &lab.namespace,
         &spec.session,
         Duration::from_secs(2),
+        |_| (),
     )
     .await
     .unwrap_err()
@@ -199,6 +209,7 @@ async fn what_stays_is_named_with_the_reason_and_the_command() {
         &lab.namespace,
         &spec.session,
         Duration::from_secs(20),
+        |_| (),
     )
     .await
     .unwrap();
@@ -258,6 +269,7 @@ async fn earlier_sessions_are_found_and_swept() {
         &left.namespace,
         &left.session,
         Duration::from_secs(20),
+        |_| (),
     )
     .await
     .unwrap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 
 use crate::lab::Lab;
 
@@ -34,7 +35,7 @@ pub(crate) fn x_tracer(lab: &Lab) -> Command {
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("KUBECONFIG", lab.server().admin_kubeconfig())
+        .env("KUBECONFIG", &lab.kubeconfig)
         .env("USER", "tester")
         .env("XTRACER_AGENT_NAMESPACE", &lab.namespace)
         .env("XTRACER_HUB_ADDRESS", "127.0.0.1")
@@ -99,10 +100,29 @@ impl Hub {
                 return;
             }
             if line.is_empty() {
-                let mut stderr = self.child.stderr.take().unwrap();
-                let mut said = String::new();
-                stderr.read_to_string(&mut said).unwrap();
-                panic!("it ended before {words:?}: {said}");
+                self.fail(words);
+            }
+        }
+    }
+
+    /// It has ended, and should not have: what it said is the failure.
+    fn fail(&mut self, before: &str) -> ! {
+        let mut stderr = self.child.stderr.take().unwrap();
+        let mut said = String::new();
+        stderr.read_to_string(&mut said).unwrap();
+        panic!("it ended before {before:?}: {said}");
+    }
+
+    /// Its next record (`-o json`) of a process of this name.
+    pub(crate) async fn record(&mut self, comm: &str) -> Value {
+        loop {
+            let line = self.line().await;
+            if line.is_empty() {
+                self.fail(comm);
+            }
+            let record: Value = serde_json::from_str(&line).unwrap();
+            if record["comm"] == comm {
+                return record;
             }
         }
     }

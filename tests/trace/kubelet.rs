@@ -75,9 +75,7 @@ impl Pods {
         let mut deletions = HashMap::new();
         // Aborted with this task; a child is killed when it is dropped.
         let mut running = JoinSet::new();
-        let list = self.api.list(&Kubelet::ours()).await.unwrap();
-        let mut version = list.metadata.resource_version.unwrap_or_default();
-        let mut seen = list.items;
+        let (mut version, mut seen) = self.list().await;
         loop {
             for pod in seen.drain(..) {
                 let name = pod.name_any();
@@ -92,7 +90,10 @@ impl Pods {
                 }
             }
             let params = WatchParams::default().labels(OURS);
-            let events = self.api.watch(&params, &version).await.unwrap();
+            let Ok(events) = self.api.watch(&params, &version).await else {
+                (version, seen) = self.list().await;
+                continue;
+            };
             let mut events = Box::pin(events);
             while seen.is_empty() {
                 match events.try_next().await {
@@ -109,6 +110,14 @@ impl Pods {
                 }
             }
         }
+    }
+
+    /// What there is, and from where to watch.
+    async fn list(&self) -> (String, Vec<Pod>) {
+        let ours = Kubelet::ours();
+        let list = insist(|| self.api.list(&ours)).await;
+        let version = list.metadata.resource_version.unwrap_or_default();
+        (version, list.items)
     }
 
     async fn run(self, pod: Pod, mut deleted: oneshot::Receiver<()>) {
@@ -154,7 +163,7 @@ impl Pods {
             }
         }
         let at_once = DeleteParams::default().grace_period(0);
-        self.api.delete(&name, &at_once).await.unwrap();
+        insist(|| self.api.delete(&name, &at_once)).await;
     }
 
     async fn bind(&self, pod: &str, node: &str) {
@@ -228,9 +237,18 @@ impl Pods {
         let status = json!({"phase": phase, "podIP": POD_IP, "podIPs": [{"ip": POD_IP}],
             "containerStatuses": [container("agent", Some("containerd://00"), state.clone())]});
         let patch = Patch::Merge(json!({"status": status}));
-        self.api
-            .patch_status(pod, &PatchParams::default(), &patch)
-            .await
-            .unwrap();
+        let params = PatchParams::default();
+        insist(|| self.api.patch_status(pod, &params, &patch)).await;
+    }
+}
+
+/// The API server's answer; one that is away is asked again.
+async fn insist<T, F: Future<Output = kube::Result<T>>>(ask: impl Fn() -> F) -> T {
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(kube::Error::Api(refusal)) => panic!("{refusal}"),
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+        }
     }
 }

@@ -17,19 +17,30 @@ mod lab;
 #[allow(dead_code, reason = "other tests need the rest")]
 mod replay;
 
+#[path = "../support/nats_logins.rs"]
+mod nats_logins;
+#[path = "../support/nats_server.rs"]
+#[expect(dead_code, reason = "other tests need the rest")]
+mod nats_server;
 #[path = "../support/port_forward.rs"]
 mod port_forward;
 
 mod container;
+mod feed;
 mod hub;
 mod kubelet;
 mod scene;
 mod terminal;
 
 mod deploy;
+mod faults;
 mod follow;
+mod hubs;
 mod in_cluster;
 mod killed;
+mod logins;
+mod nodes;
+mod odd;
 mod original;
 mod pick;
 mod refuse;

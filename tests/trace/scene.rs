@@ -9,21 +9,45 @@ use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::api_server::ApiServer;
 use crate::container::Container;
+use crate::hub::blocking;
 use crate::lab::{Lab, running};
 use crate::replay::{TCPCONNECT_HEADER, Tools};
 
 /// A lab with a node and a pod `web` on it, whose container really runs.
 pub(crate) async fn with_web() -> (Lab, Container) {
     let lab = Lab::new().await;
-    let node = node(&lab);
-    let addresses = json!([{"type": "InternalIP", "address": "127.0.0.1"}]);
-    lab.node(&node, addresses, Some(&node)).await;
-    let container = Container::start();
-    lab.pod("web", json!({"app": "web"}), json!({"nodeName": node}))
-        .await;
-    lab.set_status("web", running(&container.api_id())).await;
+    let container = web_on(&lab).await;
     (lab, container)
+}
+
+/// The same on a server of its own, to be broken.
+pub(crate) async fn with_web_alone() -> (ApiServer, Lab, Container) {
+    let server = blocking(ApiServer::start).await;
+    let lab = Lab::on(&server).await;
+    let container = web_on(&lab).await;
+    (server, lab, container)
+}
+
+async fn web_on(lab: &Lab) -> Container {
+    add_node(lab, &node(lab)).await;
+    let container = Container::start();
+    add_pod(lab, "web", &node(lab), &container).await;
+    container
+}
+
+/// A node of this machine's.
+pub(crate) async fn add_node(lab: &Lab, name: &str) {
+    let addresses = json!([{"type": "InternalIP", "address": "127.0.0.1"}]);
+    lab.node(name, addresses, Some(name)).await;
+}
+
+/// A pod on a node, its container running.
+pub(crate) async fn add_pod(lab: &Lab, name: &str, node: &str, container: &Container) {
+    lab.pod(name, json!({"app": "web"}), json!({"nodeName": node}))
+        .await;
+    lab.set_status(name, running(&container.api_id())).await;
 }
 
 /// Nodes have no namespace: each lab has its own.

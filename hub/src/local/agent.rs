@@ -22,7 +22,7 @@ const MAX_LINE: usize = 16 << 10;
 /// How long the agent's log may stay open after its end: a child of its own may hold it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// What the original agent and ours take from the environment; here everything is said in full.
-const ENVIRONMENT: [&str; 15] = [
+const ENVIRONMENT: [&str; 16] = [
     "containerId",
     "tools",
     "masterIp",
@@ -33,6 +33,7 @@ const ENVIRONMENT: [&str; 15] = [
     "XTRACER_NATS_KEY_FILE",
     "XTRACER_NATS_NKEY_FILE",
     "XTRACER_NATS_PASSWORD_FILE",
+    "XTRACER_NATS_TLS_FIRST",
     "XTRACER_NATS_TOKEN_FILE",
     "XTRACER_NATS_USER_FILE",
     "XTRACER_NODE",

@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::anyhow;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use x_k8s::error::Cause;
 use x_k8s::find::Choice;
 use x_k8s::manifest::{Bundle, Session};
 use x_k8s::portforward::PortForward;
@@ -24,7 +26,9 @@ use crate::receive::Connection;
 use crate::session::Turn;
 
 /// How long the removal of pods may take: their grace, and a node that is busy.
-const REMOVAL: Duration = Duration::from_secs(90);
+pub(super) const REMOVAL: Duration = Duration::from_secs(90);
+/// How long the rest of a session's things may take, if its agents took all of that.
+const REST: Duration = Duration::from_secs(5);
 
 /// What all pods of a session have in common.
 #[derive(Clone)]
@@ -62,6 +66,8 @@ pub(crate) struct Fleet {
     link: Link,
     turns: mpsc::Receiver<Turn>,
     tasks: JoinSet<()>,
+    /// When all is to be removed, once that has begun.
+    deadline: Option<Instant>,
 }
 
 impl Base {
@@ -102,13 +108,26 @@ impl Base {
     }
 
     /// Removes all that the session has made, and waits until it is gone.
-    pub(super) async fn sweep(&self) -> Result<(), Failure> {
+    pub(super) async fn sweep(&self, within: Duration) -> Result<(), Failure> {
         if !self.made.load(Ordering::Relaxed) {
             return Ok(());
         }
-        teardown::tear_down(&self.cluster, &self.namespace, &self.session, REMOVAL).await?;
+        let Self {
+            cluster,
+            namespace,
+            session,
+            ..
+        } = self;
+        teardown::tear_down(cluster, namespace, session, within, held_up).await?;
         Ok(())
     }
+}
+
+/// Tells why a removal takes its time.
+pub(crate) fn held_up(cause: &Cause) {
+    say(format!(
+        "nothing can be removed now, and it is tried again: {cause}"
+    ));
 }
 
 /// What a step on the way up is called.
@@ -162,6 +181,7 @@ impl Fleet {
             link,
             turns,
             tasks,
+            deadline: None,
         }
     }
 
@@ -204,7 +224,8 @@ impl Fleet {
             ..
         } = &self.base;
         say("removing the agents");
-        teardown::end_agents(cluster, namespace, session, REMOVAL).await?;
+        self.deadline = Some(Instant::now() + REMOVAL);
+        teardown::end_agents(cluster, namespace, session, REMOVAL, held_up).await?;
         Ok(())
     }
 
@@ -217,7 +238,10 @@ impl Fleet {
         self.turns.close();
         while self.tasks.join_next().await.is_some() {}
         drop(self.link.forward.take());
-        self.base.sweep().await
+        let within = self.deadline.map_or(REMOVAL, |deadline| {
+            deadline.saturating_duration_since(Instant::now()).max(REST)
+        });
+        self.base.sweep(within).await
     }
 
     /// What stays when we leave at once.

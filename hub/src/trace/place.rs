@@ -16,7 +16,7 @@ use super::aim::Node;
 use super::fleet::{Base, Link};
 use super::{Config, made_by};
 use crate::console::say;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::local::host_name;
 use crate::receive::{Access, Address, Connection};
 use crate::secret::random_name;
@@ -349,10 +349,6 @@ async fn orders(address: &Address, access: &Access) -> Result<Arc<Connection>, F
 
 /// What agents need to log in as we do.
 fn secrets(access: &Access) -> Result<NatsSecrets, Failure> {
-    if access.nkey.is_some() {
-        let error = anyhow!("an agent can't log in with an nkey: give --creds, which may hold it");
-        return Err(Failure::new(Exit::Usage, error));
-    }
     let read = |path: &Path| {
         std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
     };
@@ -360,10 +356,12 @@ fn secrets(access: &Access) -> Result<NatsSecrets, Failure> {
     Ok(NatsSecrets {
         token: access.token.clone(),
         login: access.password.clone(),
+        nkey: access.nkey.clone(),
         credentials: access.creds.as_deref().map(read).transpose()?,
         ca: access.tls_ca.as_deref().map(read).transpose()?,
         certificate: certificate.map(|(path, _)| read(path)).transpose()?,
         key: certificate.map(|(_, path)| read(path)).transpose()?,
+        tls_first: access.tls_first,
     })
 }
 

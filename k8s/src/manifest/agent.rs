@@ -276,6 +276,9 @@ fn environment(spec: &AgentSpec, url: Option<&str>, secrets: &NatsSecrets) -> Ve
     if let Some(url) = url {
         all.push(variable("XTRACER_NATS", url));
     }
+    if secrets.tls_first {
+        all.push(variable("XTRACER_NATS_TLS_FIRST", "true"));
+    }
     all.push(variable("XTRACER_SESSION", spec.session.as_str()));
     all.push(variable("XTRACER_NODE", &spec.node));
     let unheard = if spec.orders {

@@ -18,6 +18,8 @@ pub struct NatsSecrets {
     pub token: Option<String>,
     /// User and password.
     pub login: Option<(String, String)>,
+    /// An nkey's seed.
+    pub nkey: Option<String>,
     /// A `.creds` file.
     pub credentials: Option<Vec<u8>>,
     /// Certificates of the authorities that signed the server's, PEM.
@@ -26,6 +28,8 @@ pub struct NatsSecrets {
     pub certificate: Option<Vec<u8>>,
     /// The key of that certificate, PEM.
     pub key: Option<Vec<u8>>,
+    /// Whether the server speaks TLS before it says anything: no secret, and not in the Secret.
+    pub tls_first: bool,
 }
 
 impl fmt::Debug for NatsSecrets {
@@ -66,6 +70,11 @@ impl NatsSecrets {
                 "password",
                 "XTRACER_NATS_PASSWORD_FILE",
                 self.login.as_ref().map(|(_, password)| text(password)),
+            ),
+            (
+                "nkey",
+                "XTRACER_NATS_NKEY_FILE",
+                self.nkey.as_ref().map(text),
             ),
             (
                 "nats.creds",

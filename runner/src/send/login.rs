@@ -84,6 +84,9 @@ impl Login {
         if let (Some(certificate), Some(key)) = (&files.nats_cert_file, &files.nats_key_file) {
             options = options.add_client_certificate(certificate.clone(), key.clone());
         }
+        if files.nats_tls_first {
+            options = options.tls_first();
+        }
         Ok(options)
     }
 }
