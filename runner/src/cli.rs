@@ -39,7 +39,7 @@ pub enum Command {
 /// Flags of `run`. The environment is the original agent's, so that its pod needs no flag.
 #[derive(Args, Debug, Default)]
 pub struct RunArgs {
-    /// What to trace: pid:N, container:ID or pidns:INODE, optionally followed by
+    /// What to trace: pid:N, container:ID, cgroup:ID or pidns:INODE, optionally followed by
     /// `,namespace=NS,pod=POD,name=CONTAINER`; repeat it for several
     #[arg(long = "target", value_name = "TARGET")]
     pub targets: Vec<Target>,

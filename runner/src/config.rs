@@ -59,7 +59,7 @@ pub(crate) struct Config {
 pub(crate) enum ConfigError {
     /// Nothing to trace.
     #[error(
-        "nothing to trace: give --target pid:N, container:ID or pidns:INODE, or the environment variable containerId"
+        "nothing to trace: give --target pid:N, container:ID, cgroup:ID or pidns:INODE, or the environment variable containerId"
     )]
     NoTarget,
     /// A target that can't be read.
@@ -102,7 +102,8 @@ impl Config {
                 .parse()
                 .map_err(ConfigError::ContainerId)?;
             // The hub gives the original's variable and, with the names, a target for the same.
-            if !targets.iter().any(|named| named.key == target.key) {
+            let same = |named: &Target| named.key.container() == target.key.container();
+            if !targets.iter().any(same) {
                 targets.push(target);
             }
         }
@@ -219,12 +220,14 @@ mod tests {
 
     #[test]
     fn a_container_that_is_named_twice_is_one_target() {
-        let mut args = args();
-        let id = args.container_id.clone().unwrap_or_default();
-        args.targets = vec![format!("container:{id},pod=web").parse().unwrap()];
-        let config = Config::new(args).unwrap();
-        assert_eq!(config.targets.len(), 1);
-        assert_eq!(config.targets[0].pod.as_deref(), Some("web"));
+        let id = args().container_id.unwrap_or_default();
+        for key in ["container", "cgroup"] {
+            let mut named = args();
+            named.targets = vec![format!("{key}:{id},pod=web").parse().unwrap()];
+            let config = Config::new(named).unwrap();
+            assert_eq!(config.targets.len(), 1);
+            assert_eq!(config.targets[0].pod.as_deref(), Some("web"));
+        }
     }
 
     #[test]

@@ -188,7 +188,7 @@ impl Named {
     /// The names that the target was given. Without a container's name, what it was found by.
     fn new(target: Target, probe: Probe, identity: &Identity) -> Self {
         let container = target.container.unwrap_or_else(|| match target.key {
-            TargetKey::Container(id) => id,
+            TargetKey::Container(id) | TargetKey::Cgroup(id) => id,
             key => Target::from(key).to_string(),
         });
         let namespace = target.namespace.unwrap_or_default();

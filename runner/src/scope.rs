@@ -6,7 +6,8 @@
 //!  /proc, for processes older than the agent ──▶ procfs.rs, namespace.rs ───────────┴─▶ Verdict
 //! ```
 //!
-//! A process belongs to a target if it is in the target's PID namespace or in one below it.
+//! A process belongs to a target if it is in the target's PID namespace or in one below it; where the
+//! namespace is not the target's alone, if it is in its cgroup or in one below that (`cgroup.rs`).
 //! The table is written before a process runs its first instruction and outlives it, so a
 //! process of a millisecond is judged as surely as a daemon. Namespaces are compared by inode,
 //! and the kernel gives a dead namespace's inode to the next one; therefore each target's
@@ -17,6 +18,7 @@
 //! holds back until the kernel has gone once through all its numbers (`kernel.pid_max`, by default
 //! 32,768 or more) can be judged by the wrong process.
 
+mod cgroup;
 mod container;
 mod entry;
 mod error;
@@ -38,8 +40,10 @@ use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard
 pub use error::{ScopeError, TargetError, Warning};
 pub use target::{Target, TargetKey, TargetSyntaxError};
 
+use cgroup::{Cgroup, Tree};
 use entry::DEPTH;
 use filter::Filter;
+use find::Found;
 use held::{Claim, Held, Targets};
 use namespace::HOST;
 use procfs::{Missing, Procfs};
@@ -192,17 +196,27 @@ impl Scope {
         let key = target.key.clone();
         let found = find::find(&self.procfs, &key)?;
         let (inode, level) = (found.namespace.inode(), found.lineage.level());
-        let (borrowed, on_host) = (found.borrowed, found.on_host);
+        let on_host = found.on_host;
         if level as usize > DEPTH {
             return Err(TargetError::TooDeep { key, level });
         }
-        let held = Held::now(target, found).map_err(|errno| TargetError::Unreadable {
+        let narrowed = self.narrowed(&key, &found);
+        let borrowed = found.borrowed && narrowed.is_none();
+        let (tree, cgroup) = narrowed.unzip();
+        let unnumbered = cgroup
+            .as_ref()
+            .is_some_and(|cgroup| cgroup.number.is_none());
+        let held = Held::now(target, found, cgroup).map_err(|errno| TargetError::Unreadable {
             key: key.clone(),
             source: errno.into(),
         })?;
         let mut targets = self.write();
+        if let Some(tree) = tree {
+            targets.replace_tree(tree);
+        }
         let mut with: Vec<String> = targets
             .sharing(inode)
+            .filter(|other| other.is_whole() && held.is_whole())
             .map(|other| other.target.to_string())
             .collect();
         if borrowed {
@@ -217,6 +231,9 @@ impl Scope {
         let id = targets.insert(held);
         drop(targets);
         let mut warnings = Vec::new();
+        if unnumbered {
+            warnings.push(Warning::NoCgroupNumber { key: key.clone() });
+        }
         if !with.is_empty() {
             warnings.push(Warning::Shared {
                 key: key.clone(),
@@ -235,6 +252,19 @@ impl Scope {
             inode,
             warnings,
         })
+    }
+
+    /// The cgroup that narrows the namespace down to the target, where there is need of one. Where the
+    /// kernel table has no number for it, a namespace that is shared only with its pod says more than
+    /// `/proc` alone.
+    fn narrowed(&self, key: &TargetKey, found: &Found) -> Option<(Tree, Cgroup)> {
+        let by_cgroup = matches!(key, TargetKey::Cgroup(_));
+        let container = found.container.clone()?;
+        if !by_cgroup && !found.borrowed {
+            return None;
+        }
+        let (tree, number) = Tree::with(self.procfs.root(), &container);
+        (by_cgroup || number.is_some()).then_some((tree, Cgroup { container, number }))
     }
 
     /// Lets the events of the agent's canary pass the tools' filters. `pid` is the first process of
@@ -276,8 +306,12 @@ impl Scope {
             return Verdict::Unknown;
         }
         let targets = self.read();
-        if let Some(entry) = self.table.as_ref().and_then(|table| table.get(pid)) {
-            match targets.claim(&entry) {
+        let known = self
+            .table
+            .as_ref()
+            .and_then(|table| Some((table, table.get(pid)?)));
+        if let Some((table, entry)) = known {
+            match targets.claim(&entry, |cgroup| table.cgroup_above(cgroup)) {
                 Claim::By(target) => {
                     return self.owned(target, Some(entry.pid_ns), By::Kernel);
                 }
@@ -302,6 +336,12 @@ impl Scope {
 
     fn look_up(&self, targets: &Targets, pid: u32) -> Result<Verdict, Missing> {
         let process = self.procfs.process(pid)?;
+        if targets.has_cgroups()
+            && let Some(target) = targets.owner_by_cgroup(&process.cgroup()?)
+        {
+            let pid_ns = process.numbers().ok().map(|numbers| numbers.inner);
+            return Ok(self.owned(target, pid_ns, By::Procfs));
+        }
         let inode = match process.pid_namespace_inode() {
             Ok(HOST) => return Ok(Verdict::Out),
             Ok(inode) => inode,
@@ -309,7 +349,7 @@ impl Scope {
             Err(Missing::Denied) if process.numbers()?.level == 0 => return Ok(Verdict::Out),
             Err(missing) => return Err(missing),
         };
-        let owner = match targets.sharing(inode).next() {
+        let owner = match targets.sharing(inode).find(|held| held.is_whole()) {
             Some(held) => Some(held.id),
             None => targets.owner(&process.pid_namespace()?.lineage()?),
         };

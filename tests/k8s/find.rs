@@ -270,12 +270,14 @@ async fn a_target_carries_all_that_tracing_needs() {
     let chosen = pod
         .choose(&Choice {
             container: Some("web".to_owned()),
+            ..Choice::default()
         })
         .unwrap();
     assert_eq!(chosen.len(), 1);
     let error = pod
         .choose(&Choice {
             container: Some("wbe".to_owned()),
+            ..Choice::default()
         })
         .unwrap_err();
     assert!(
@@ -287,6 +289,7 @@ async fn a_target_carries_all_that_tracing_needs() {
     let error = pod
         .choose(&Choice {
             container: Some("log".to_owned()),
+            ..Choice::default()
         })
         .unwrap_err();
     assert!(
@@ -379,7 +382,7 @@ async fn odd_pods_are_answered_clearly() {
     )
     .await;
     lab.set_status("host-pid", running("containerd://aa")).await;
-    assert!(odd("host-pid").await.contains("cannot trace it alone"));
+    assert!(odd("host-pid").await.contains("with --host-pid-ok"));
 
     lab.pod(
         "init",

@@ -167,6 +167,7 @@ impl Lab {
                 pod: "web".to_owned(),
                 container: "app".to_owned(),
                 id: "ab".repeat(32),
+                by_cgroup: false,
             }],
             probes: vec!["execsnoop".to_owned()],
             nats_url: None,

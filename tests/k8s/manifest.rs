@@ -20,6 +20,7 @@ fn target(container: &str, digit: char) -> AgentTarget {
         pod: "web-0".to_owned(),
         container: container.to_owned(),
         id: digit.to_string().repeat(64),
+        by_cgroup: false,
     }
 }
 

@@ -286,6 +286,21 @@ fn the_hosts_namespace_and_absent_containers_are_refused() {
     assert!(error.to_string().contains("hostPID: true"), "{error}");
     let error = container(&scope, B).unwrap_err();
     assert!(matches!(error, TargetError::NoContainer(_)), "{error}");
+    // By its cgroup it can be told apart; without version 2 of it, only while its processes live.
+    let target: Target = format!("cgroup:{A}").parse().unwrap();
+    let added = scope.add(target).unwrap();
+    assert!(
+        matches!(&added.warnings[..], [Warning::NoCgroupNumber { .. }]),
+        "{:?}",
+        added.warnings
+    );
+    assert!(matches!(
+        scope.verdict(7),
+        Verdict::In {
+            pid_ns: Some(7),
+            ..
+        }
+    ));
 }
 
 #[test]

@@ -11,6 +11,7 @@
 )]
 
 mod attribution;
+mod cgroups;
 mod containers;
 mod faults;
 mod inodes;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// An idle container, ended and removed with the value.
 pub(crate) struct Container {
-    unshare: Child,
+    shell: Child,
     cgroup: PathBuf,
     /// Its ID, 64 hexadecimal digits.
     pub(crate) id: String,
@@ -19,6 +19,17 @@ pub(crate) struct Container {
 
 impl Container {
     pub(crate) fn start() -> Self {
+        // The inner shell says that it is up and waits for its standard input to close.
+        Self::with("exec unshare --pid --fork --kill-child sh -c 'echo up; read end'")
+    }
+
+    /// One that uses this machine's own PID namespace.
+    pub(crate) fn start_with_host_pid() -> Self {
+        Self::with("sh -c 'echo up; read end'; true")
+    }
+
+    /// `main` runs its process as a child.
+    fn with(main: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let id = format!("{:032x}{number:032x}", std::process::id());
@@ -26,27 +37,23 @@ impl Container {
             .join(format!("x-tracer-test-{}", &id[24..]))
             .join(&id);
         fs::create_dir_all(&cgroup).expect("a cgroup needs root");
-        // The shell enters the cgroup first, so that all below it is born there. The inner one says that it
-        // is up and waits for its standard input to close.
-        let script = format!(
-            "echo $$ > {}/cgroup.procs && exec unshare --pid --fork --kill-child sh -c 'echo up; read end'",
-            cgroup.display()
-        );
-        let mut unshare = Command::new("sh")
+        // The shell enters the cgroup first, so that all below it is born there.
+        let script = format!("echo $$ > {}/cgroup.procs && {main}", cgroup.display());
+        let mut shell = Command::new("sh")
             .args(["-c", &script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("a shell");
         let mut line = String::new();
-        let stdout = unshare.stdout.as_mut().expect("a pipe");
+        let stdout = shell.stdout.as_mut().expect("a pipe");
         BufReader::new(stdout).read_line(&mut line).expect("a line");
         assert_eq!(line, "up\n", "a PID namespace needs root");
-        let parent = unshare.id();
+        let parent = shell.id();
         let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
         let pid = children.unwrap().trim().parse().expect("one child");
         Self {
-            unshare,
+            shell,
             cgroup,
             id,
             pid,
@@ -61,9 +68,10 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        drop(self.unshare.stdin.take());
-        self.unshare.kill().ok();
-        self.unshare.wait().ok();
+        // Its process ends by that; the shell, or unshare, may be told so as well.
+        drop(self.shell.stdin.take());
+        self.shell.kill().ok();
+        self.shell.wait().ok();
         // The kernel lets a cgroup go once its last process is reaped, by whoever has become its parent.
         for _ in 0..500 {
             if fs::remove_dir(&self.cgroup).is_ok() {

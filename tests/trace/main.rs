@@ -35,6 +35,7 @@ mod terminal;
 mod deploy;
 mod faults;
 mod follow;
+mod host_pid;
 mod hubs;
 mod in_cluster;
 mod killed;

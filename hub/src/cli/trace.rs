@@ -82,6 +82,9 @@ struct TargetArgs {
     /// All containers of the pods; it is the default
     #[arg(long, conflicts_with = "container")]
     all_containers: bool,
+    /// Trace pods that use the node's PID namespace (hostPID) too: by the containers' cgroups
+    #[arg(long)]
+    host_pid_ok: bool,
 }
 
 /// The agent's pod.
@@ -204,6 +207,7 @@ impl TargetArgs {
             node: self.node,
             choice: Choice {
                 container: self.container,
+                host_pid_ok: self.host_pid_ok,
             },
         })
     }

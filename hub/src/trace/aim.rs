@@ -158,6 +158,7 @@ pub(super) fn target(pod: &TargetPod, container: &str, id: &ContainerId) -> Agen
         pod: pod.name.name.clone(),
         container: container.to_owned(),
         id: id.id.clone(),
+        by_cgroup: pod.host_pid,
     }
 }
 

@@ -9,6 +9,8 @@ use crate::text::list;
 pub struct Choice {
     /// `-c NAME`; `None` is every container that runs.
     pub container: Option<String>,
+    /// `--host-pid-ok`: pods in the node's PID namespace too, told from the rest by their cgroups.
+    pub host_pid_ok: bool,
 }
 
 /// Why a pod cannot be traced (now), and what to do.
@@ -36,7 +38,7 @@ pub enum Odd {
     },
     /// Its processes are not told apart from the node's by a PID namespace.
     #[error(
-        "it uses the node's PID namespace (hostPID), so that this namespace means every process of the node: x-tracer tells processes apart by PID namespace and cannot trace it alone; choose another pod"
+        "it uses the node's PID namespace (hostPID), so that this namespace means every process of the node: x-tracer tells processes apart by PID namespace; with --host-pid-ok it goes by the containers' cgroups instead, and the agent has to look at every event of the node"
     )]
     HostPid,
     /// No container of that name.
@@ -149,7 +151,7 @@ impl TargetPod {
                 name: self.name.name.clone(),
             });
         }
-        if self.host_pid {
+        if self.host_pid && !choice.host_pid_ok {
             return Err(Odd::HostPid);
         }
         let Some(wanted) = &choice.container else {

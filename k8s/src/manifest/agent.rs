@@ -87,6 +87,8 @@ pub struct AgentTarget {
     pub container: String,
     /// The container's ID without its runtime.
     pub id: String,
+    /// Its cgroup tells its processes from the rest: they are in the node's PID namespace.
+    pub by_cgroup: bool,
 }
 
 impl fmt::Display for AgentTarget {
@@ -97,10 +99,12 @@ impl fmt::Display for AgentTarget {
             pod,
             container,
             id,
+            by_cgroup,
         } = self;
+        let key = if *by_cgroup { "cgroup" } else { "container" };
         write!(
             formatter,
-            "container:{id},namespace={namespace},pod={pod},name={container}"
+            "{key}:{id},namespace={namespace},pod={pod},name={container}"
         )
     }
 }

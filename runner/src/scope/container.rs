@@ -40,7 +40,7 @@ static COMPONENT: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// `cri-containerd-ID.scope` → `ID`.
-fn id_of_component(component: &str) -> Option<&str> {
+pub(crate) fn id_of_component(component: &str) -> Option<&str> {
     let found = COMPONENT.captures(component)?;
     let conmon = found.name("runtime").is_some_and(|runtime| {
         let runtime = runtime.as_str();

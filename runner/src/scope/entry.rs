@@ -11,6 +11,8 @@ pub(crate) const DEPTH: usize = 8;
 pub(crate) struct Entry {
     /// `CLOCK_MONOTONIC` nanoseconds at the death of the last thread, 0 while one lives.
     pub(crate) exited_at: u64,
+    /// The number of its cgroup (version 2), 0 while it is not known.
+    pub(crate) cgroup: u64,
     /// Depth of the process' own namespace: 0 is the host's.
     pub(crate) level: u32,
     /// The PID as seen inside that namespace.
@@ -27,7 +29,8 @@ pub(crate) enum Membership {
     /// It is not.
     Stranger,
     /// The inode is the target's, but the process died before the target's namespace was
-    /// held open: it may have lived in an earlier namespace that had the same inode.
+    /// held open: it may have lived in an earlier namespace that had the same inode. Or its cgroup is
+    /// not known.
     Undated,
 }
 
@@ -35,7 +38,8 @@ impl Entry {
     /// Bytes of an entry in the map.
     pub(crate) const SIZE: usize = size_of::<Self>();
 
-    /// An entry for a living process whose namespaces and inner PID were read from `/proc`.
+    /// An entry for a living process whose namespaces and inner PID were read from `/proc`, which
+    /// does not tell cgroups by number.
     pub(crate) fn living(lineage: &Lineage, pid_ns: u32) -> Self {
         let mut chain = [0; DEPTH];
         for (kept, inode) in chain.iter_mut().zip(lineage.inodes()) {
@@ -43,6 +47,7 @@ impl Entry {
         }
         Self {
             exited_at: 0,
+            cgroup: 0,
             level: lineage.level(),
             pid_ns,
             chain,
@@ -54,12 +59,13 @@ impl Entry {
         let word = |at: usize| {
             u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
-        let time = std::array::from_fn(|i| bytes[i]);
+        let long = |at: usize| u64::from_ne_bytes(std::array::from_fn(|i| bytes[at + i]));
         Self {
-            exited_at: u64::from_ne_bytes(time),
-            level: word(8),
-            pid_ns: word(12),
-            chain: std::array::from_fn(|i| word(16 + 4 * i)),
+            exited_at: long(0),
+            cgroup: long(8),
+            level: word(16),
+            pid_ns: word(20),
+            chain: std::array::from_fn(|i| word(24 + 4 * i)),
         }
     }
 
@@ -67,9 +73,10 @@ impl Entry {
     pub(crate) fn to_bytes(self) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];
         bytes[0..8].copy_from_slice(&self.exited_at.to_ne_bytes());
-        bytes[8..12].copy_from_slice(&self.level.to_ne_bytes());
-        bytes[12..16].copy_from_slice(&self.pid_ns.to_ne_bytes());
-        for (at, inode) in bytes[16..].chunks_exact_mut(4).zip(self.chain) {
+        bytes[8..16].copy_from_slice(&self.cgroup.to_ne_bytes());
+        bytes[16..20].copy_from_slice(&self.level.to_ne_bytes());
+        bytes[20..24].copy_from_slice(&self.pid_ns.to_ne_bytes());
+        for (at, inode) in bytes[24..].chunks_exact_mut(4).zip(self.chain) {
             at.copy_from_slice(&inode.to_ne_bytes());
         }
         bytes
@@ -109,6 +116,7 @@ mod tests {
         chain[1] = NESTED;
         Entry {
             exited_at,
+            cgroup: 9,
             level: 2,
             pid_ns: 7,
             chain,
@@ -120,7 +128,7 @@ mod tests {
         let mut entry = nested_process(0x0102_0304_0506_0708);
         entry.chain[DEPTH - 1] = u32::MAX;
         assert_eq!(Entry::from_bytes(&entry.to_bytes()), entry);
-        assert_eq!(&entry.to_bytes()[12..16], &7u32.to_ne_bytes());
+        assert_eq!(&entry.to_bytes()[20..24], &7u32.to_ne_bytes());
     }
 
     #[test]
@@ -142,6 +150,7 @@ mod tests {
     fn empty_places_of_the_chain_match_nothing() {
         let host = Entry {
             exited_at: 0,
+            cgroup: 0,
             level: 0,
             pid_ns: 1,
             chain: [0; DEPTH],

@@ -159,6 +159,15 @@ pub enum Warning {
         /// Who else is in it.
         with: String,
     },
+    /// The container's cgroup has no number by which the kernel table could know it.
+    #[error(
+        "{key}: its processes that end within moments cannot be attributed (procfs only): it has no \
+             cgroup of version 2 that the agent can see"
+    )]
+    NoCgroupNumber {
+        /// The target.
+        key: TargetKey,
+    },
     /// The container is not in its PID namespace as a whole.
     #[error(
         "{key}: {processes} of its processes live in the host's PID namespace and are not traced"

@@ -9,7 +9,7 @@ use super::namespace::{HOST, PidNamespace};
 use super::procfs::{Missing, Process, Procfs};
 use super::target::TargetKey;
 
-/// A target's namespace, held open.
+/// A target's namespace, held open, and its container.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) namespace: PidNamespace,
@@ -19,11 +19,14 @@ pub(crate) struct Found {
     /// Processes of the container that live in the host's namespace, and so can't be traced. A
     /// runtime's helper that has just entered the cgroup is younger than the container and no part of it.
     pub(crate) on_host: usize,
+    /// The container's ID, in full, if it was found by one.
+    pub(crate) container: Option<String>,
 }
 
-/// Finds the namespace; refuses the host's own.
+/// Finds the namespace; refuses the host's own, unless a cgroup narrows it down.
 pub(crate) fn find(procfs: &Procfs, key: &TargetKey) -> Result<Found, TargetError> {
     let found = match key {
+        TargetKey::Cgroup(prefix) => return by_cgroup(procfs, key, prefix),
         TargetKey::Pid(pid) => by_pid(procfs, key, *pid),
         TargetKey::Container(prefix) => by_container(procfs, key, prefix),
         TargetKey::PidNamespace(HOST) => return Err(TargetError::HostNamespace(key.clone())),
@@ -81,6 +84,40 @@ fn within(process: &Process, inode: u32) -> Result<Option<Found>, Missing> {
 /// process in the host's namespace is the launcher or a helper of the runtime; only when there is no
 /// other, the container itself uses the host's.
 fn by_container(procfs: &Procfs, key: &TargetKey, prefix: &str) -> Result<Found, TargetError> {
+    let Survey { id, first, on_host } = survey(procfs, key, prefix)?;
+    let (age, found) = first.ok_or_else(|| TargetError::HostNamespace(key.clone()))?;
+    let older = on_host.iter().filter(|started| **started <= age.started);
+    Ok(Found {
+        borrowed: age.inner_pid != 1,
+        on_host: older.count(),
+        container: Some(id),
+        ..found
+    })
+}
+
+/// Whatever PID namespaces the container's processes are in, they are below the host's.
+fn by_cgroup(procfs: &Procfs, key: &TargetKey, prefix: &str) -> Result<Found, TargetError> {
+    let Survey { id, .. } = survey(procfs, key, prefix)?;
+    let own = procfs.own_process().and_then(|own| open(&own));
+    let found =
+        own.map_err(|missing| TargetError::from_missing(key, std::process::id(), missing))?;
+    Ok(Found {
+        container: Some(id),
+        ..found
+    })
+}
+
+/// A container's processes.
+struct Survey {
+    /// Its ID, in full.
+    id: String,
+    /// The oldest outside the host's PID namespace.
+    first: Option<(Age, Found)>,
+    /// When those in the host's began.
+    on_host: Vec<u64>,
+}
+
+fn survey(procfs: &Procfs, key: &TargetKey, prefix: &str) -> Result<Survey, TargetError> {
     let mut containers = BTreeSet::new();
     let mut around = None;
     let mut first: Option<(Age, Found)> = None;
@@ -114,21 +151,15 @@ fn by_container(procfs: &Procfs, key: &TargetKey, prefix: &str) -> Result<Found,
             candidates,
         });
     }
-    match (first, around) {
-        (Some((age, found)), _) => Ok(Found {
-            borrowed: age.inner_pid != 1,
-            on_host: on_host
-                .iter()
-                .filter(|started| **started <= age.started)
-                .count(),
-            ..found
-        }),
-        (None, _) if !on_host.is_empty() => Err(TargetError::HostNamespace(key.clone())),
-        (None, Some(outer)) => Err(TargetError::Nested {
+    match (containers.pop_first(), around) {
+        (Some(id), _) if first.is_some() || !on_host.is_empty() => {
+            Ok(Survey { id, first, on_host })
+        }
+        (_, Some(outer)) => Err(TargetError::Nested {
             key: key.clone(),
             outer,
         }),
-        (None, None) => Err(TargetError::NoContainer(key.clone())),
+        (_, None) => Err(TargetError::NoContainer(key.clone())),
     }
 }
 
@@ -159,6 +190,7 @@ fn open(process: &Process) -> Result<Found, Missing> {
         lineage,
         borrowed: false,
         on_host: 0,
+        container: None,
     })
 }
 

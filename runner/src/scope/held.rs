@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
+use super::cgroup::{Cgroup, Tree};
 use super::entry::{Entry, Membership};
 use super::find::Found;
 use super::lineage::Lineage;
@@ -18,6 +19,8 @@ pub(crate) struct Held {
     pub(crate) target: Target,
     namespace: PidNamespace,
     level: u32,
+    /// What narrows the namespace down to the target.
+    cgroup: Option<Cgroup>,
     /// `CLOCK_MONOTONIC` nanoseconds, read once the namespace was open.
     since: u64,
 }
@@ -25,8 +28,10 @@ pub(crate) struct Held {
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Targets {
-    /// Deepest level first, so that of nested targets the innermost is met first.
+    /// Those of a cgroup first, then the deepest level first, so that of nested targets the innermost
+    /// is met first.
     held: Vec<Held>,
+    tree: Tree,
     next_id: usize,
 }
 
@@ -43,19 +48,33 @@ pub(crate) enum Claim {
 
 impl Held {
     /// A target from this moment on.
-    pub(crate) fn now(target: Target, found: Found) -> nix::Result<Self> {
+    pub(crate) fn now(target: Target, found: Found, cgroup: Option<Cgroup>) -> nix::Result<Self> {
         let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?).as_nanos();
         Ok(Self {
             id: 0,
             target,
             namespace: found.namespace,
             level: found.lineage.level(),
+            cgroup,
             since: u64::try_from(now).unwrap_or(u64::MAX),
         })
     }
 
     pub(crate) fn inode(&self) -> u32 {
         self.namespace.inode()
+    }
+
+    /// Whether the whole PID namespace is the target.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.cgroup.is_none()
+    }
+
+    /// Lower comes first.
+    fn rank(&self) -> u32 {
+        match self.cgroup {
+            Some(_) => 0,
+            None => u32::MAX - self.level,
+        }
     }
 }
 
@@ -64,7 +83,9 @@ impl Targets {
     pub(crate) fn insert(&mut self, held: Held) -> usize {
         let id = self.next_id;
         self.next_id += 1;
-        let at = self.held.partition_point(|other| other.level >= held.level);
+        let at = self
+            .held
+            .partition_point(|other| other.rank() <= held.rank());
         self.held.insert(at, Held { id, ..held });
         id
     }
@@ -84,11 +105,25 @@ impl Targets {
         self.held.iter().filter(move |held| held.inode() == inode)
     }
 
-    /// Whose is the process of this entry?
-    pub(crate) fn claim(&self, entry: &Entry) -> Claim {
+    /// Takes a younger tree of cgroups.
+    pub(crate) fn replace_tree(&mut self, tree: Tree) {
+        self.tree = tree;
+    }
+
+    /// Whose is the process of this entry? `newer` tells what is above cgroups that are younger than
+    /// the tree.
+    pub(crate) fn claim(&self, entry: &Entry, newer: impl Fn(u64) -> Option<u64>) -> Claim {
         let mut claim = Claim::Nobody;
         for held in &self.held {
-            match entry.membership(held.level, held.inode(), held.since) {
+            let membership = match &held.cgroup {
+                None => entry.membership(held.level, held.inode(), held.since),
+                Some(cgroup) => match cgroup.membership(entry.cgroup, &self.tree, &newer) {
+                    // It comes before the namespaces around it, so they must wait for its answer.
+                    Membership::Undated => return Claim::Undated,
+                    sure => sure,
+                },
+            };
+            match membership {
                 Membership::Member => return Claim::By(held.id),
                 Membership::Undated => claim = Claim::Undated,
                 Membership::Stranger => {}
@@ -97,11 +132,25 @@ impl Targets {
         claim
     }
 
+    /// Whether a cgroup is asked for.
+    pub(crate) fn has_cgroups(&self) -> bool {
+        self.held.first().is_some_and(|held| !held.is_whole())
+    }
+
+    /// Whose is a living process with this text of its `cgroup` file?
+    pub(crate) fn owner_by_cgroup(&self, text: &str) -> Option<usize> {
+        let holds = |held: &&Held| {
+            let cgroup = held.cgroup.as_ref();
+            cgroup.is_some_and(|cgroup| cgroup.holds(text))
+        };
+        self.held.iter().find(holds).map(|held| held.id)
+    }
+
     /// Whose is a living process in these namespaces?
     pub(crate) fn owner(&self, lineage: &Lineage) -> Option<usize> {
         let is_above = |held: &&Held| {
             let at = (held.level as usize).checked_sub(1);
-            at.and_then(|at| lineage.inodes().get(at)) == Some(&held.inode())
+            held.is_whole() && at.and_then(|at| lineage.inodes().get(at)) == Some(&held.inode())
         };
         self.held.iter().find(is_above).map(|held| held.id)
     }

@@ -33,13 +33,14 @@ use skeleton::{ProcessesSkel, ProcessesSkelBuilder};
 const _: () = {
     assert!(size_of::<process>() == Entry::SIZE);
     assert!(offset_of!(process, exited_at) == offset_of!(Entry, exited_at));
+    assert!(offset_of!(process, cgroup) == offset_of!(Entry, cgroup));
     assert!(offset_of!(process, level) == offset_of!(Entry, level));
     assert!(offset_of!(process, pid_ns) == offset_of!(Entry, pid_ns));
     assert!(offset_of!(process, chain) == offset_of!(Entry, chain));
     assert!(size_of::<[u32; DEPTH]>() == Entry::SIZE - offset_of!(process, chain));
     // What `Entry::from_bytes` counts on.
-    assert!(offset_of!(Entry, level) == 8 && offset_of!(Entry, pid_ns) == 12);
-    assert!(offset_of!(Entry, chain) == 16);
+    assert!(offset_of!(Entry, cgroup) == 8 && offset_of!(Entry, level) == 16);
+    assert!(offset_of!(Entry, pid_ns) == 20 && offset_of!(Entry, chain) == 24);
 };
 
 /// Kernel type information, without which CO-RE cannot find the members of kernel structs.
@@ -83,6 +84,16 @@ impl Table {
         match map.lookup_into(&pid.to_ne_bytes(), &mut value, MapFlags::ANY) {
             Ok(true) => Some(Entry::from_bytes(&value)),
             // A map that is loaded cannot fail otherwise; and if it did, /proc is asked next.
+            Ok(false) | Err(_) => None,
+        }
+    }
+
+    /// The number of the cgroup above another, of those that were made since the start.
+    pub(crate) fn cgroup_above(&self, cgroup: u64) -> Option<u64> {
+        let mut value = [0; size_of::<u64>()];
+        let map = &self.skeleton.maps.cgroups;
+        match map.lookup_into(&cgroup.to_ne_bytes(), &mut value, MapFlags::ANY) {
+            Ok(true) => Some(u64::from_ne_bytes(value)),
             Ok(false) | Err(_) => None,
         }
     }

@@ -5,20 +5,22 @@ use std::str::FromStr;
 
 use super::container;
 
-/// The one fact that leads to a PID namespace.
+/// The one fact that leads to a PID namespace, or to a cgroup.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TargetKey {
     /// A process, by the number that the host gives it.
     Pid(u32),
     /// A container, by its ID or a unique prefix of it: 12 to 64 lower-case hex digits.
     Container(String),
+    /// A container in the same words, by its cgroup: also where it uses the host's PID namespace.
+    Cgroup(String),
     /// The PID namespace itself, by its inode (`lsns -t pid`, `stat -L -c %i /proc/PID/ns/pid`).
     PidNamespace(u32),
 }
 
 /// A container-like thing to trace, and the names its records carry.
 ///
-/// Written `pid:N`, `container:ID` or `pidns:INODE`, optionally followed by
+/// Written `pid:N`, `container:ID`, `cgroup:ID` or `pidns:INODE`, optionally followed by
 /// `,namespace=NAME`, `,pod=NAME` and `,name=CONTAINER`:
 ///
 /// ```
@@ -46,7 +48,7 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetSyntaxError {
     /// The part before the first comma names nothing.
-    #[error("target {0:?}: write pid:N, container:ID or pidns:INODE")]
+    #[error("target {0:?}: write pid:N, container:ID, cgroup:ID or pidns:INODE")]
     Key(String),
     /// The number is none, or not in 1..=4294967295.
     #[error("target {0:?}: {1:?} is not a whole number of 1 or more")]
@@ -62,6 +64,17 @@ pub enum TargetSyntaxError {
         "target {0:?}: {1:?} is not one of namespace=NAME, pod=NAME, name=CONTAINER, each once"
     )]
     Label(String, String),
+}
+
+impl TargetKey {
+    /// The container that it names, as it names it.
+    #[must_use]
+    pub fn container(&self) -> Option<&str> {
+        match self {
+            Self::Container(id) | Self::Cgroup(id) => Some(id),
+            Self::Pid(_) | Self::PidNamespace(_) => None,
+        }
+    }
 }
 
 impl From<TargetKey> for Target {
@@ -113,9 +126,14 @@ fn parse_key(text: &str, key: &str) -> Result<TargetKey, TargetSyntaxError> {
     match key.split_once(':') {
         Some(("pid", digits)) => Ok(TargetKey::Pid(number(digits)?)),
         Some(("pidns", digits)) => Ok(TargetKey::PidNamespace(number(digits)?)),
-        Some(("container", id)) => container::normalize(id)
-            .map(TargetKey::Container)
-            .ok_or_else(|| TargetSyntaxError::ContainerId(text.to_owned())),
+        Some((means @ ("container" | "cgroup"), id)) => {
+            let id = container::normalize(id)
+                .ok_or_else(|| TargetSyntaxError::ContainerId(text.to_owned()))?;
+            Ok(match means {
+                "cgroup" => TargetKey::Cgroup(id),
+                _ => TargetKey::Container(id),
+            })
+        }
         _ => Err(TargetSyntaxError::Key(text.to_owned())),
     }
 }
@@ -125,6 +143,7 @@ impl fmt::Display for TargetKey {
         match self {
             Self::Pid(pid) => write!(f, "pid:{pid}"),
             Self::Container(id) => write!(f, "container:{id}"),
+            Self::Cgroup(id) => write!(f, "cgroup:{id}"),
             Self::PidNamespace(inode) => write!(f, "pidns:{inode}"),
         }
     }
@@ -152,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_three_keys() {
+    fn the_four_keys() {
         let key = |text: &str| text.parse::<Target>().map(|target| target.key);
         assert_eq!(key("pid:1"), Ok(TargetKey::Pid(1)));
         assert_eq!(
@@ -165,6 +184,8 @@ mod tests {
             Ok(cut.clone())
         );
         assert_eq!(key("container:0123456789abcdef,pod=p"), Ok(cut));
+        let cgroup = TargetKey::Cgroup("0123456789abcdef".into());
+        assert_eq!(key("cgroup:0123456789abcdef"), Ok(cgroup));
     }
 
     #[test]
@@ -173,6 +194,7 @@ mod tests {
             "pid:7",
             "pidns:9,pod=a",
             "container:0123456789ab,namespace=n,name=c",
+            "cgroup:0123456789ab,name=c",
         ] {
             assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
         }
@@ -183,7 +205,7 @@ mod tests {
         let error = |text: &str| text.parse::<Target>().unwrap_err().to_string();
         assert_eq!(
             error("4711"),
-            r#"target "4711": write pid:N, container:ID or pidns:INODE"#
+            r#"target "4711": write pid:N, container:ID, cgroup:ID or pidns:INODE"#
         );
         assert!(error("").contains("pid:N"));
         for text in [

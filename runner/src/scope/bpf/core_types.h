@@ -53,12 +53,35 @@ struct signal_struct {
 	atomic_t live;
 };
 
+struct kernfs_node {
+	/* Never given again, and the inode of the cgroup's folder on 64-bit machines. */
+	__u64 id;
+};
+
+struct cgroup;
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	/* The cgroup of version 2; its root where only version 1 is in use. */
+	struct cgroup *dfl_cgrp;
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
 	struct pid *thread_pid;
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
+	struct css_set *cgroups;
 };
 
 #pragma clang attribute pop

@@ -16,9 +16,14 @@
 /* Processes remembered, living and dead: the LRU map forgets the oldest first. */
 #define XTRACER_PROCESSES 65536
 
+/* Cgroups remembered of those that were made since the start, the latest first. */
+#define XTRACER_CGROUPS 16384
+
 struct process {
 	/* CLOCK_MONOTONIC, nanoseconds, at the death of the last thread; 0 while one lives. */
 	__u64 exited_at;
+	/* The number of its cgroup (version 2); 0 is not known. */
+	__u64 cgroup;
 	/* Depth of the process' own PID namespace: 0 is the host's. */
 	__u32 level;
 	/* The PID as seen inside that namespace. */

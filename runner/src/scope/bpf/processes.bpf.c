@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * Keeps, for every process, which PID namespaces it is in, from before its first
- * instruction until long after its death. A BCC tool prints a PID some time after
+ * Keeps, for every process, which PID namespaces and which cgroup it is in, from before
+ * its first instruction until long after its death. A BCC tool prints a PID some time after
  * the event; by then the process may be gone from /proc, but not from this table.
  *
  * Raw tracepoints need neither tracefs nor kprobes. Their arguments are those of
- * the kernel's own trace_sched_process_*() calls.
+ * the kernel's own trace_sched_process_*() and trace_cgroup_*() calls.
  */
 #include "core_types.h"
 #include <bpf/bpf_helpers.h>
@@ -22,6 +22,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct process);
 } processes SEC(".maps");
+
+/* A cgroup's number to that of the one above it; for those made from now on. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, XTRACER_CGROUPS);
+	__type(key, __u64);
+	__type(value, __u64);
+} cgroups SEC(".maps");
 
 /* Processes that the map had no room for at that moment. */
 __u64 unrecorded = 0;
@@ -45,6 +53,7 @@ static __always_inline void record(struct task_struct *leader, __u64 exited_at)
 	__u64 step = bpf_core_type_size(struct upid);
 	struct upid *own = numbers + level * step;
 
+	process.cgroup = BPF_CORE_READ(leader, cgroups, dfl_cgrp, kn, id);
 	process.level = level;
 	process.pid_ns = BPF_CORE_READ(own, nr);
 	for (__u32 i = 0; i < XTRACER_DEPTH; i++) {
@@ -84,6 +93,28 @@ SEC("raw_tp/sched_process_exec")
 int on_exec(__u64 *ctx)
 {
 	record((struct task_struct *)ctx[0], 0);
+	return 0;
+}
+
+/* (cgroup, path, task, threadgroup): the task has been moved there. */
+SEC("raw_tp/cgroup_attach_task")
+int on_attach(__u64 *ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx[2];
+
+	record(BPF_CORE_READ(task, group_leader), 0);
+	return 0;
+}
+
+/* (cgroup, path): it exists and has nobody in it. */
+SEC("raw_tp/cgroup_mkdir")
+int on_mkdir(__u64 *ctx)
+{
+	struct cgroup *cgroup = (struct cgroup *)ctx[0];
+	__u64 number = BPF_CORE_READ(cgroup, kn, id);
+	__u64 above = BPF_CORE_READ(cgroup, self.parent, cgroup, kn, id);
+
+	bpf_map_update_elem(&cgroups, &number, &above, BPF_ANY);
 	return 0;
 }
 
