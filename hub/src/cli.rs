@@ -3,10 +3,12 @@
 mod cleanup;
 mod cluster;
 mod doctor;
+mod durable;
 mod listen;
 mod local;
 mod login;
 mod parse;
+mod replay;
 mod shared;
 mod trace;
 
@@ -18,6 +20,7 @@ pub use doctor::DoctorArgs;
 pub use listen::ListenArgs;
 pub use local::LocalArgs;
 pub use parse::ParseArgs;
+pub use replay::ReplayArgs;
 pub use shared::{Output, ShowArgs};
 pub use trace::TraceArgs;
 
@@ -48,6 +51,8 @@ pub enum Command {
     Local(LocalArgs),
     /// Show what agents elsewhere publish
     Listen(ListenArgs),
+    /// Show what a stream has kept of what agents published with --durable, and end
+    Replay(ReplayArgs),
     /// Read a tool's recorded output from standard input, print a record a line
     Parse(ParseArgs),
     /// Say what this machine has, and lacks, for the BCC tools; nothing is changed

@@ -4,7 +4,7 @@
 //! cli ─▶ trace (starts server and agents in a cluster) ┐
 //!    └─▶ original (asks for a pod, then as trace) ─────┤
 //!    └─▶ local (starts server and agent here) ──────────┤
-//!    └─▶ listen ────────────────────────────────────────┴▶ session: receive ─▶ show
+//!    └─▶ listen, replay (what a stream has kept) ───────┴▶ session: receive ─▶ show
 //!    └─▶ parse (recorded tool output)       doctor (what this machine has and lacks)
 //!    └─▶ cleanup (what killed hubs left in a cluster)
 //! ```
@@ -18,12 +18,14 @@ mod cleanup;
 pub mod cli;
 mod console;
 mod doctor;
+mod durable;
 pub mod exit;
 mod listen;
 mod local;
 mod original;
 mod parse;
 mod receive;
+mod replay;
 mod run;
 mod secret;
 mod server;

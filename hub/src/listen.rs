@@ -3,9 +3,10 @@
 use anyhow::Context;
 
 use crate::console::say;
+use crate::durable::{self, Durable};
 use crate::exit::{Exit, Failure};
 use crate::receive::{Access, Address, Connection};
-use crate::session::{self, Settings};
+use crate::session::{self, Reading, Settings};
 use crate::stop::Signals;
 
 /// What `x-tracer listen` was asked for.
@@ -16,6 +17,8 @@ pub(crate) struct Config {
     pub access: Access,
     /// The session to show; without it, all.
     pub session: Option<String>,
+    /// Read what a stream keeps, instead of what comes now.
+    pub durable: Option<Durable>,
     /// How to show it.
     pub settings: Settings,
 }
@@ -26,8 +29,18 @@ pub(crate) struct Config {
 /// When the server can't be reached, or the session breaks.
 pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
     let mut connection = Connection::open(config.nats, config.access).await?;
-    let subscriber = connection.subscribe(config.session.as_deref()).await?;
+    let session = config.session.as_deref();
+    let reading = match &config.durable {
+        None => {
+            let subscriber = connection.subscribe(session).await?;
+            Reading::live(connection, subscriber)
+        }
+        Some(durable) => {
+            let bookmark = durable.bookmark_at(connection.address(), session)?;
+            durable::reading(connection, session, durable, Some(bookmark)).await?
+        }
+    };
     let mut signals = Signals::take().context("cannot take over the signals")?;
-    say(format!("listening on {}", connection.address()));
-    session::run(connection, subscriber, None, config.settings, &mut signals).await
+    say(format!("listening on {}", reading.connection.address()));
+    session::run(reading, None, config.settings, &mut signals).await
 }

@@ -11,11 +11,12 @@ pub(crate) use agent::{Agent, Plan, Target, TargetError};
 pub(crate) use find::{NotFound, find_agent, find_server};
 
 use crate::console::say;
+use crate::durable::{self, Durable};
 use crate::exit::{Exit, Failure};
 use crate::receive::{Access, Address, Connection};
 use crate::secret::{random_name, read_secret, write_secret};
-use crate::server::{self, Login, Reach, Server};
-use crate::session::{self, Agents, Own, Settings};
+use crate::server::{self, Keep, Login, Reach, Server};
+use crate::session::{self, Agents, Own, Reading, Settings};
 use crate::stop::Signals;
 
 /// What `x-tracer local` was asked for.
@@ -29,6 +30,8 @@ pub(crate) struct Config {
     pub nats: Option<Address>,
     /// The file that holds the token for it.
     pub token_file: Option<PathBuf>,
+    /// Let a stream keep the records.
+    pub durable: Option<Durable>,
     /// How to show it.
     pub settings: Settings,
 }
@@ -49,17 +52,23 @@ pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
         prepared = prepare(config, agent) => prepared?,
         () = signals.next() => return Err(anyhow!("ended while it was starting").into()),
     };
-    let (connection, subscriber, own) = prepared;
-    session::run(connection, subscriber, Some(own), settings, &mut signals).await
+    let (reading, own) = prepared;
+    session::run(reading, Some(own), settings, &mut signals).await
 }
 
 /// Server, connection, subscription, agent: in this order, so that no record can be too early.
-async fn prepare(
-    config: Config,
-    agent: PathBuf,
-) -> Result<(Connection, async_nats::Subscriber, Own), Failure> {
+async fn prepare(config: Config, agent: PathBuf) -> Result<(Reading, Own), Failure> {
     let name = random_name(8).context("cannot name the session")?;
-    let session = format!("local-{name}");
+    let durable = config.durable;
+    let mut session = format!("local-{name}");
+    let mut bookmark = None;
+    if let Some(durable) = &durable {
+        session = durable.session(session)?;
+        bookmark = match &config.nats {
+            Some(address) => Some(durable.bookmark_at(address, Some(&session))?),
+            None => durable.own_bookmark()?,
+        };
+    }
     let node = host_name()?;
     let (server, address, access, login) = if let Some(address) = config.nats {
         let token = config.token_file.as_deref().map(read_secret).transpose()?;
@@ -78,6 +87,7 @@ async fn prepare(
             session: session.clone(),
             nodes: vec![node.clone()],
             reach: Reach::Loopback,
+            keep: durable.as_ref().map_or(Keep::Nothing, Durable::keep),
         };
         let server = Server::start(plan).await.context("no NATS server")?;
         let login = server.agent(&node).context("the agent has no login")?;
@@ -87,13 +97,20 @@ async fn prepare(
         (Some(server), address, access, login)
     };
     let mut connection = Connection::open(address.clone(), access).await?;
-    let subscriber = connection.subscribe(Some(&session)).await?;
+    let reading = match &durable {
+        None => {
+            let subscriber = connection.subscribe(Some(&session)).await?;
+            Reading::live(connection, subscriber)
+        }
+        Some(durable) => durable::reading(connection, Some(&session), durable, bookmark).await?,
+    };
     let plan = Plan {
         targets: config.targets,
         probes: config.settings.probes,
         tools_dirs: config.tools_dirs,
         nats: address,
         login,
+        durable: durable.map(|durable| durable.store),
         session,
         node,
     };
@@ -110,7 +127,7 @@ async fn prepare(
         },
         server,
     };
-    Ok((connection, subscriber, own))
+    Ok((reading, own))
 }
 
 /// Writes an agent's login into files of a private folder, by the agent's flags for them.

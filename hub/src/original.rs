@@ -209,6 +209,7 @@ fn config(namespace: String, pod: &TargetPod, kind: bool) -> Config {
         access: Access::default(),
         hub_address: std::env::var("XTRACER_HUB_ADDRESS").ok(),
         kind,
+        durable: None,
         settings: Settings {
             probes: Probe::SEVEN.to_vec(),
             format: Format::Classic,

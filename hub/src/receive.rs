@@ -10,6 +10,7 @@ mod admit;
 mod connect;
 mod error;
 mod feed;
+mod kept;
 mod order;
 mod tally;
 
@@ -17,6 +18,7 @@ pub(crate) use address::Address;
 pub(crate) use connect::{Access, Answerer, Change, Connection};
 pub(crate) use error::NatsError;
 pub(crate) use feed::lock;
-pub(crate) use feed::{Feed, News, Take};
+pub(crate) use feed::{Feed, News, Source, Take};
+pub(crate) use kept::{Mark, Part};
 pub(crate) use order::Start;
 pub(crate) use tally::{Stream, StreamTally, Tally};

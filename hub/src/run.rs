@@ -10,7 +10,7 @@ use clap::{CommandFactory, FromArgMatches};
 use crate::cli::{Cli, Command};
 use crate::console::{print, say};
 use crate::exit::{Exit, Failure};
-use crate::{cleanup, doctor, listen, local, original, parse, trace};
+use crate::{cleanup, doctor, listen, local, original, parse, replay, trace};
 
 /// Does what the command line says. An error is said on standard error, in a line.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
@@ -62,6 +62,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Trace(args) => block_on(trace::run(args.request()?)),
         Command::Local(args) => block_on(local::run(args.config()?)),
         Command::Listen(args) => block_on(listen::run(args.config()?)),
+        Command::Replay(args) => block_on(replay::run(args.config()?)),
         Command::Parse(args) => parse::run(args.config()),
         Command::Doctor(args) => doctor::run(&args.config()),
         Command::Cleanup(args) => block_on(cleanup::run(args.config())),

@@ -49,6 +49,19 @@ pub(crate) struct Plan {
     pub nodes: Vec<String>,
     /// Who may reach it.
     pub reach: Reach,
+    /// Whether it has streams.
+    pub keep: Keep,
+}
+
+/// What becomes of the streams of a server (`JetStream`).
+#[derive(Clone, Debug)]
+pub(crate) enum Keep {
+    /// It has none.
+    Nothing,
+    /// They are gone with it.
+    Session,
+    /// They stay in this folder.
+    Folder(PathBuf),
 }
 
 /// Who may reach a server.
@@ -150,7 +163,7 @@ impl Server {
             .permissions(Permissions::from_mode(0o700))
             .tempdir()
             .map_err(step("make a folder"))?;
-        let hub = User::hub(&plan.session).map_err(step("make a password"))?;
+        let hub = User::hub(&plan.session, plan.keep.is_on()).map_err(step("make a password"))?;
         let agents = plan
             .nodes
             .into_iter()
@@ -162,6 +175,9 @@ impl Server {
         let mut configuration = configuration(folder.path(), &ports);
         let users = agents.iter().map(|(user, _)| user).chain([&hub]);
         configuration["authorization"]["users"] = users.map(User::to_json).collect();
+        if let Some(streams) = plan.keep.folder(folder.path()) {
+            configuration["jetstream"] = json!({ "store_dir": streams });
+        }
         let ca = plan
             .reach
             .configure(&plan.session, folder.path(), &mut configuration)?;
@@ -252,6 +268,21 @@ impl Server {
 
 /// The authority's certificate in the server's folder.
 const CA: &str = "ca.crt";
+
+impl Keep {
+    fn is_on(&self) -> bool {
+        !matches!(self, Self::Nothing)
+    }
+
+    /// Where the streams are, of a server with this folder.
+    fn folder(&self, server: &Path) -> Option<PathBuf> {
+        match self {
+            Self::Nothing => None,
+            Self::Session => Some(server.join("streams")),
+            Self::Folder(folder) => Some(folder.clone()),
+        }
+    }
+}
 
 impl Reach {
     /// Completes the configuration, and writes the files that it names.

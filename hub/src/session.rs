@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use async_nats::Subscriber;
+use jiff::Timestamp;
 use probeparser::Probe;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::console::say;
 use crate::exit::{Exit, Failure};
-use crate::receive::{Change, Connection, Feed, Start, Take, lock};
-use crate::show::{Closed, Format, Writer};
+use crate::receive::{Change, Connection, Feed, Mark, Source, Start, Take, lock};
+use crate::show::{Bookmark, Closed, Format, Writer};
 use crate::stop::{self, Signals};
 use board::Board;
 use ending::Ending;
@@ -45,18 +46,44 @@ pub(crate) struct Settings {
     pub strict: bool,
 }
 
+/// What to show.
+pub(crate) struct Reading {
+    /// The connection to the server.
+    pub connection: Connection,
+    /// Where the records come from.
+    pub source: Source,
+    /// What holds how far was shown, if somebody may go on there.
+    pub bookmark: Option<Bookmark>,
+}
+
+impl Reading {
+    /// What is published from now on.
+    pub(crate) fn live(connection: Connection, subscriber: Subscriber) -> Self {
+        Self {
+            connection,
+            source: Source::Live(subscriber),
+            bookmark: None,
+        }
+    }
+
+    /// Whether somebody has shown the beginning.
+    fn goes_on(&self) -> bool {
+        let mark = self.bookmark.as_ref().map(Bookmark::mark);
+        mark.is_some_and(|mark| mark != Mark::default())
+    }
+}
+
 /// Shows what comes until something ends it; gives the exit status.
 ///
 /// # Errors
 /// When the session breaks instead of ending.
 pub(crate) async fn run(
-    connection: Connection,
-    subscriber: Subscriber,
+    reading: Reading,
     own: Option<Own>,
     settings: Settings,
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
-    let mut session = Session::start(connection, subscriber, own, &settings)?;
+    let mut session = Session::start(reading, own, &settings)?;
     let ending = session.until_end(signals, settings.timeout).await;
     let behind = session.own.as_ref().map(Own::behind).unwrap_or_default();
     tokio::select! {
@@ -69,6 +96,10 @@ struct Session {
     connection: Connection,
     feed: Feed,
     writer: Writer,
+    /// Whether the writer has written everything there is.
+    written: bool,
+    /// Whether every message that reaches this machine is to be looked at.
+    live: bool,
     board: Board,
     own: Option<Own>,
     reach: Option<Reach>,
@@ -78,21 +109,23 @@ struct Session {
 }
 
 impl Session {
-    fn start(
-        connection: Connection,
-        subscriber: Subscriber,
-        own: Option<Own>,
-        settings: &Settings,
-    ) -> Result<Self, Failure> {
+    fn start(reading: Reading, own: Option<Own>, settings: &Settings) -> Result<Self, Failure> {
+        let goes_on = reading.goes_on();
+        let Reading {
+            connection,
+            source,
+            bookmark,
+        } = reading;
         let stdout = std::io::stdout();
         let terminal = std::io::IsTerminal::is_terminal(&stdout);
-        let (writer, lines) = Writer::start(stdout, settings.format, terminal)
+        let (writer, lines) = Writer::start(stdout, settings.format, terminal, bookmark)
             .map_err(|error| anyhow!("cannot start the writing thread: {error}"))?;
+        let live = source.is_live();
         let feed = Feed::start(Take {
-            subscriber,
+            source,
             answerer: connection.answerer(),
             probes: settings.probes.clone(),
-            start: if own.is_some() {
+            start: if own.is_some() && !goes_on {
                 Start::AtOne
             } else {
                 Start::Anywhere
@@ -100,11 +133,18 @@ impl Session {
             lines,
         });
         let crew = own.as_ref().map(|own| own.crew(&settings.probes));
+        let mut board = Board::new(crew);
+        if own.is_some() && goes_on {
+            // What an agent before ours said is no word of ours.
+            board.begin(format!("{:.9}", Timestamp::now()));
+        }
         Ok(Self {
             connection,
             feed,
             writer,
-            board: Board::new(crew),
+            written: false,
+            live,
+            board,
             reach: own.as_ref().map(Own::reach),
             own,
             told: Told::default(),
@@ -125,10 +165,11 @@ impl Session {
                 () = signals.next() => return Ending::Asked,
                 () = &mut time_over => return Ending::TimeOver,
                 () = &mut reader_gone => return Ending::ReaderGone,
-                closed = self.writer.closed() => match closed {
+                closed = self.writer.closed(), if !self.written => match closed {
                     Closed::ByReader => return Ending::ReaderGone,
                     Closed::Failed(error) => return Ending::WriterFailed(error),
-                    Closed::Done => return Ending::ConnectionClosed,
+                    // The source has ended; the last news say so.
+                    Closed::Done => self.written = true,
                 },
                 news = self.feed.news() => match news {
                     Some(news) => {
@@ -137,7 +178,8 @@ impl Session {
                             return Ending::ProbesOver;
                         }
                     }
-                    None => return Ending::ConnectionClosed,
+                    None if self.live => return Ending::ConnectionClosed,
+                    None => return Ending::PastOver,
                 },
                 change = self.connection.change() => match change {
                     Change::Gone => {
@@ -219,6 +261,7 @@ impl Session {
         let Self {
             feed,
             mut writer,
+            written,
             mut held_up_told,
             own,
             ..
@@ -227,6 +270,7 @@ impl Session {
             let tally = feed.stop().await;
             let ending = match ending {
                 Ending::ReaderGone | Ending::WriterFailed(_) => ending,
+                other if written => other,
                 other => match writer.closed().await {
                     Closed::Done => other,
                     Closed::ByReader => Ending::ReaderGone,
@@ -242,10 +286,12 @@ impl Session {
             tell_held_up(&mut held_up_told);
             rest.await
         };
-        let overrun = self
-            .connection
-            .received()
-            .saturating_sub(lock(&tally).polled);
+        let overrun = if self.live {
+            let polled = lock(&tally).polled;
+            self.connection.received().saturating_sub(polled)
+        } else {
+            0
+        };
         let ended = match own {
             Some(own) => own.end().await,
             None => Ok(()),

@@ -1,11 +1,13 @@
 //! Records to lines to standard output.
 
+mod bookmark;
 pub mod classic;
 pub mod json;
 pub mod sanitize;
 mod writer;
 
-pub use writer::{Closed, Writer};
+pub(crate) use bookmark::Bookmark;
+pub(crate) use writer::{Closed, Line, Writer};
 
 /// The form of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,6 +28,7 @@ use place::{Place, Route, Way};
 
 use crate::cleanup;
 use crate::console::say;
+use crate::durable::Durable;
 use crate::exit::{Exit, Failure};
 use crate::local;
 use crate::receive::Access;
@@ -60,6 +61,8 @@ pub(crate) struct Config {
     pub hub_address: Option<String>,
     /// The cluster is one of kind.
     pub kind: bool,
+    /// Let a stream keep the records.
+    pub durable: Option<Durable>,
     /// How to show it.
     pub settings: Settings,
 }
@@ -177,14 +180,7 @@ async fn round(
         )),
     };
     let settings = config.settings.clone();
-    session::run(
-        place.connection,
-        place.subscriber,
-        Some(own),
-        settings,
-        signals,
-    )
-    .await
+    session::run(place.reading, Some(own), settings, signals).await
 }
 
 /// Opens the way to NATS. When a signal comes, what is being made is finished, so that it is known
@@ -244,6 +240,7 @@ fn agent_spec(config: &Config, base: &Base, node: &Node, route: &Route) -> Agent
         nats_url: route.url.clone(),
         nats_secrets: route.secrets(&node.name),
         orders: route.orders,
+        durable: config.durable.is_some(),
         hub_address: route.hub_address.clone(),
         rights,
         resources: Resources::default(),

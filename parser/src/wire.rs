@@ -4,6 +4,7 @@ mod decode;
 mod envelope;
 mod order;
 mod status;
+mod store;
 mod subject;
 
 pub use decode::{DecodeError, MAX_PAYLOAD};
@@ -11,6 +12,7 @@ pub(crate) use envelope::hex_members;
 pub use envelope::{By, Envelope};
 pub use order::{Obeyed, Order, OrderSubject};
 pub use status::{Ledger, Sight, State, Status, Verdict};
+pub use store::{STREAM, Store, size};
 pub use subject::{
     PLACE_END, StatusSubject, Subject, SubjectError, agent_inbox, decode_token, encode_token,
 };

@@ -20,7 +20,7 @@ use crate::options;
 use crate::pipeline::{Identity, Pipeline, Taken};
 use crate::probe::{self, ProbeEvent, ProbeSpec, Warm};
 use crate::scope::Scope;
-use crate::send::{self, LastWords, Nats, Outbox, Second};
+use crate::send::{self, Durable, LastWords, Nats, Outbox, Second};
 use crate::sight::{Canary, News, Told, Watch};
 
 /// How often a probe's ledger is published while it changes.
@@ -65,6 +65,9 @@ pub(crate) async fn run(
         config.login.clone(),
         &config.session,
         &config.node,
+        config
+            .durable
+            .map(|store| Durable::new(store, &config.session, &config.node)),
     )?;
     let (outbox, sending) = send::start(nats, config.queue, config.spool.clone());
     let announcer = Announcer::new(Arc::clone(&identity));
@@ -146,7 +149,9 @@ pub(crate) async fn run(
 /// Completes when the agent is to end; true if nobody has listened.
 async fn ending(config: &Config, announcer: Announcer, shutdown: impl Future<Output = ()>) -> bool {
     let nothing = || announcer.message(&announcer.status(None, State::Report, ""));
-    let unheard = send::unheard_for(config.end_unheard, second(config), nothing);
+    // A stream hears everything, for whoever comes later: then a server that answers is enough.
+    let question = config.durable.is_none().then_some(nothing);
+    let unheard = send::unheard_for(config.end_unheard, second(config), question);
     tokio::select! {
         () = shutdown => false,
         () = Box::pin(unheard) => true,

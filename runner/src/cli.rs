@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use probeparser::Probe;
+use probeparser::wire::{Store, size};
 
 use crate::scope::Target;
 
@@ -96,6 +97,16 @@ pub struct RunArgs {
     /// Folder for them (default: the system's for temporary files)
     #[arg(long, env = "XTRACER_SPOOL_DIR", value_name = "DIR")]
     pub spool_dir: Option<PathBuf>,
+    /// Let a stream of the server (`JetStream`) keep the records, which is made if there is none; a record
+    /// counts as published when the stream has confirmed it
+    #[arg(long, env = "XTRACER_DURABLE")]
+    pub durable: bool,
+    /// Seconds that a stream made by us keeps a record
+    #[arg(long, value_name = "SECONDS", default_value_t = Store::default().max_age.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
+    pub durable_max_age: u64,
+    /// Bytes (also 64K, 256M, 2G) that it keeps; beyond, the oldest records go
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
+    pub durable_max_bytes: u64,
     /// Tools that may compile at the same time (default: one a CPU)
     #[arg(long, value_name = "N")]
     pub attach_jobs: Option<usize>,
@@ -174,33 +185,4 @@ pub struct ProbeArgs {
     /// Options for the tool instead of the agent's own
     #[arg(last = true, value_name = "ARGS")]
     pub args: Vec<String>,
-}
-
-/// A number of bytes, with a unit or without.
-fn size(text: &str) -> Result<u64, String> {
-    let (number, unit) = match text.as_bytes().last() {
-        Some(b'K') => (&text[..text.len() - 1], 1 << 10),
-        Some(b'M') => (&text[..text.len() - 1], 1 << 20),
-        Some(b'G') => (&text[..text.len() - 1], 1 << 30),
-        _ => (text, 1),
-    };
-    let number: Option<u64> = number.parse().ok();
-    number
-        .and_then(|number| number.checked_mul(unit))
-        .ok_or_else(|| "expected a number of bytes such as 4096, 64K, 256M or 2G".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_size_has_a_unit_or_none() {
-        assert_eq!(size("0"), Ok(0));
-        assert_eq!(size("64K"), Ok(65_536));
-        assert_eq!(size("2G"), Ok(2 << 30));
-        for bad in ["", "K", "-1", "1.5M", "1T", "99999999999G", "1é"] {
-            size(bad).unwrap_err();
-        }
-    }
 }

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use probeparser::wire::Store;
 use probeparser::{Probe, UnknownProbe};
 
 use crate::cli::RunArgs;
@@ -50,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) end_unheard: Option<Duration>,
     /// Where records wait that memory does not hold.
     pub(crate) spool: SpoolConfig,
+    /// What the stream keeps, if one is to.
+    pub(crate) durable: Option<Store>,
     /// Tools that may compile at the same time.
     pub(crate) attach_jobs: usize,
 }
@@ -141,6 +144,10 @@ impl Config {
                 folder: args.spool_dir.unwrap_or_else(std::env::temp_dir),
                 limit: args.spool,
             },
+            durable: args.durable.then(|| Store {
+                max_age: Duration::from_secs(args.durable_max_age),
+                max_bytes: args.durable_max_bytes,
+            }),
             attach_jobs: args.attach_jobs.unwrap_or(cpus).max(1),
         })
     }

@@ -11,6 +11,7 @@
 //! knows a repeat by its number.
 
 mod backlog;
+mod durable;
 mod heard;
 mod link;
 mod login;
@@ -26,6 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+pub(crate) use durable::Durable;
 pub(crate) use heard::unheard_for;
 pub(crate) use link::Nats;
 pub(crate) use login::{Login, LoginError};
@@ -58,14 +60,17 @@ impl Message {
 /// Messages that are sent, and confirmed, together.
 #[derive(Debug)]
 struct Batch {
+    /// The number of its first message among all of this agent's; the others follow.
+    first: u64,
     messages: Vec<Message>,
     /// Whether their end is in the ledger.
     ended: AtomicBool,
 }
 
 impl Batch {
-    fn new(messages: Vec<Message>) -> Self {
+    fn new(first: u64, messages: Vec<Message>) -> Self {
         Self {
+            first,
             messages,
             ended: AtomicBool::new(false),
         }
@@ -94,12 +99,16 @@ impl Batch {
 
     /// Its first message and the others, in batches of their own.
     fn split(&self) -> (Self, Self) {
-        let part = |messages: &[Message]| Self {
+        let part = |first: u64, messages: &[Message]| Self {
+            first,
             messages: messages.to_vec(),
             ended: AtomicBool::new(self.ended.load(Relaxed)),
         };
         let (first, rest) = self.messages.split_at(self.messages.len().min(1));
-        (part(first), part(rest))
+        (
+            part(self.first, first),
+            part(self.first + first.len() as u64, rest),
+        )
     }
 }
 

@@ -17,15 +17,22 @@ const SEEDS: [u64; 3] = [1, 2, 3];
 /// Faults in a schedule.
 const FAULTS: usize = 8;
 
+/// The seeds to try: these, unless the environment names one.
+pub(crate) fn seeds(own: &[u64]) -> Vec<u64> {
+    std::env::var("XTRACER_SEED").map_or(own.to_vec(), |seed| {
+        vec![seed.parse().expect("XTRACER_SEED is a number")]
+    })
+}
+
 /// Numbers that look like chance and are the same for the same seed (xorshift).
-struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -33,17 +40,17 @@ impl Chance {
     }
 
     /// A while of the schedule: what is to happen in it is up to the system.
-    fn pause(&mut self) {
+    pub(crate) fn pause(&mut self) {
         std::thread::sleep(Duration::from_millis(self.below(400)));
     }
 }
 
-fn signal(pid: u32, signal: Signal) {
+pub(crate) fn signal(pid: u32, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
 }
 
 /// Stops a process for a while.
-fn freeze(pid: u32, chance: &mut Chance) {
+pub(crate) fn freeze(pid: u32, chance: &mut Chance) {
     signal(pid, Signal::SIGSTOP);
     chance.pause();
     signal(pid, Signal::SIGCONT);
@@ -82,7 +89,7 @@ fn run(seed: u64) -> (End, Vec<&'static str>) {
                 freeze(agent, &mut chance);
                 "the agent is stopped"
             }
-            _ => match session.tool() {
+            _ => match session.tool.process() {
                 // A tool that fails again and again is given up.
                 Some(tool) if !killed => {
                     killed = true;
@@ -106,10 +113,7 @@ fn number(account: &str, words: &str) -> u64 {
 
 #[test]
 fn what_is_published_is_shown_or_reported_as_lost() {
-    let seeds = std::env::var("XTRACER_SEED").map_or(SEEDS.to_vec(), |seed| {
-        vec![seed.parse().expect("XTRACER_SEED is a number")]
-    });
-    for seed in seeds {
+    for seed in seeds(&SEEDS) {
         let (end, faults) = run(seed);
         let context = format!("XTRACER_SEED={seed}: {faults:?}: {:#?}", end.stderr);
         let seq = |line: &String| {

@@ -18,9 +18,12 @@ mod plain_nats;
 mod process;
 
 mod chaos;
+mod durable;
 mod ends;
+mod kills;
 mod lines;
 mod logins;
+mod minutes;
 mod outage;
 mod processes;
 mod sight;

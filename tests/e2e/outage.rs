@@ -16,17 +16,15 @@ use crate::process::{End, Hub};
 use crate::replay::{TCPCONNECT_HEADER, Tools};
 use crate::session::local;
 
-/// A session whose tool prints as many numbered lines as it is told.
-pub(crate) struct Ordered {
-    pub(crate) hub: Hub,
+/// A tool that prints as many numbered lines of a target as it is told.
+pub(crate) struct Tool {
     orders: File,
-    done: BufReader<File>,
-    _target: Contained,
+    target: Contained,
     tools: Tools,
 }
 
-impl Ordered {
-    pub(crate) fn start(url: &str, agent: &[(&str, &str)]) -> Self {
+impl Tool {
+    pub(crate) fn new() -> Self {
         let target = Contained::start();
         let folder = Tools::new();
         let [orders, done] = ["orders", "done"].map(|name| folder.path().join(name));
@@ -34,39 +32,34 @@ impl Ordered {
             mkfifo(pipe, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
         }
         let tools = folder.script("tcpconnect", &ordered(target.pid, &orders, &done));
-        let mut command = local(target.pid, tools.path(), &["--probes", "tcpconnect"]);
-        command
-            .args(["--nats", url, "-o", "json", "--strict"])
-            .envs(agent.iter().copied())
-            .stdout(Stdio::piped());
-        let hub = Hub::spawn(&mut command);
         // Read and write: an order waits for a tool that is being started again.
         let orders = File::options().read(true).write(true).open(orders).unwrap();
-        // It opens once the tool has opened the other end.
-        let done = BufReader::new(File::open(done).unwrap());
         Self {
-            hub,
             orders,
-            done,
-            _target: target,
+            target,
             tools,
         }
     }
 
-    /// Lets the tool print so many lines more.
-    pub(crate) fn print(&mut self, lines: u64) {
-        writeln!(self.orders, "{lines}").unwrap();
+    /// The process that its lines are about.
+    pub(crate) fn target(&self) -> u32 {
+        self.target.pid
     }
 
-    /// Waits until it has printed what one `print` told it to.
-    pub(crate) fn printed(&mut self) {
-        let read = self.done.read_line(&mut String::new()).unwrap();
-        assert_ne!(read, 0, "the tool has ended");
+    /// The folder that it is in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.tools.path()
     }
 
-    /// The process that runs the tool: it alone reads the orders.
-    pub(crate) fn tool(&self) -> Option<u32> {
-        let orders = self.tools.path().join("orders");
+    /// Waits until it runs; where it says what it has done.
+    pub(crate) fn begun(&self) -> BufReader<File> {
+        // It opens once the tool has opened the other end.
+        BufReader::new(File::open(self.folder().join("done")).unwrap())
+    }
+
+    /// The process that runs it: it alone reads the orders.
+    pub(crate) fn process(&self) -> Option<u32> {
+        let orders = self.folder().join("orders");
         let reads = |pid: &u32| {
             let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter();
             let mut open = open.flatten().flatten();
@@ -77,6 +70,62 @@ impl Ordered {
         pids.find(|pid| *pid != std::process::id() && reads(pid))
     }
 
+    /// Lets it print so many lines more.
+    pub(crate) fn print(&mut self, lines: u64) {
+        writeln!(self.orders, "{lines}").unwrap();
+    }
+}
+
+/// A session of such a tool.
+pub(crate) struct Ordered {
+    pub(crate) hub: Hub,
+    done: BufReader<File>,
+    pub(crate) tool: Tool,
+}
+
+impl Ordered {
+    pub(crate) fn start(url: &str, agent: &[(&str, &str)]) -> Self {
+        Self::start_with(&["--nats", url], agent, Stdio::piped())
+    }
+
+    /// With these arguments, and its records to this place.
+    pub(crate) fn start_with(
+        arguments: &[&str],
+        agent: &[(&str, &str)],
+        records: impl Into<Stdio>,
+    ) -> Self {
+        let tool = Tool::new();
+        let hub = start(&tool, arguments, agent, records);
+        let done = tool.begun();
+        Self { hub, done, tool }
+    }
+
+    /// Another hub for the tool of one that was killed.
+    pub(crate) fn start_again(self, arguments: &[&str], records: impl Into<Stdio>) -> Self {
+        let Self {
+            hub,
+            mut done,
+            tool,
+        } = self;
+        drop(hub);
+        // The end of its tool is the end of what that says.
+        std::io::copy(&mut done, &mut std::io::sink()).unwrap();
+        let hub = start(&tool, arguments, &[], records);
+        let done = tool.begun();
+        Self { hub, done, tool }
+    }
+
+    /// Lets the tool print so many lines more.
+    pub(crate) fn print(&mut self, lines: u64) {
+        self.tool.print(lines);
+    }
+
+    /// Waits until it has printed what one `print` told it to.
+    pub(crate) fn printed(&mut self) {
+        let read = self.done.read_line(&mut String::new()).unwrap();
+        assert_ne!(read, 0, "the tool has ended");
+    }
+
     /// Waits for the end of a hub that was asked to end.
     pub(crate) fn interrupted(self) -> End {
         self.hub.end()
@@ -84,9 +133,24 @@ impl Ordered {
 
     /// Lets the tool, and with it the session, come to its end.
     pub(crate) fn end(self) -> End {
-        drop(self.orders);
+        drop(self.tool.orders);
         self.hub.end()
     }
+}
+
+fn start(
+    tool: &Tool,
+    arguments: &[&str],
+    agent: &[(&str, &str)],
+    records: impl Into<Stdio>,
+) -> Hub {
+    let mut command = local(tool.target(), tool.folder(), &["--probes", "tcpconnect"]);
+    command
+        .args(["-o", "json", "--strict"])
+        .args(arguments)
+        .envs(agent.iter().copied())
+        .stdout(records);
+    Hub::spawn(&mut command)
 }
 
 fn ordered(pid: u32, orders: &Path, done: &Path) -> String {
@@ -104,11 +168,15 @@ fn ordered(pid: u32, orders: &Path, done: &Path) -> String {
 
 /// The numbers that the tool has given to the lines that were shown.
 pub(crate) fn numbers(end: &End) -> Vec<u64> {
-    let number = |line: &String| {
+    numbers_of(end.stdout.iter().map(String::as_str))
+}
+
+pub(crate) fn numbers_of<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<u64> {
+    let number = |line| {
         let record: Value = serde_json::from_str(line).unwrap();
         record["comm"].as_str().unwrap().parse().unwrap()
     };
-    end.stdout.iter().map(number).collect()
+    lines.map(number).collect()
 }
 
 #[test]

@@ -107,7 +107,12 @@ fn an_agent_that_starts_again_is_shown_again() {
         &[exec(1, b"first", b""), exec(2, b"first", b""), again],
     );
     hub.wait_for_lines(3);
-    assert_eq!(hub.interrupt().code, Some(0));
+    let end = hub.interrupt();
+    // The one before did not say goodbye.
+    assert_eq!(end.code, Some(6));
+    end.said(
+        "incomplete: node.1: execsnoop: its agent was started again 1 times without having ended",
+    );
 }
 
 #[test]

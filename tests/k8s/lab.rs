@@ -172,6 +172,7 @@ impl Lab {
             probes: vec!["execsnoop".to_owned()],
             nats_url: None,
             orders: false,
+            durable: false,
             nats_secrets: NatsSecrets {
                 token: Some("t0ken".to_owned()),
                 ..NatsSecrets::default()

@@ -48,6 +48,7 @@ fn classic() -> AgentSpec {
         .to_vec(),
         nats_url: None,
         orders: false,
+        durable: false,
         nats_secrets: NatsSecrets {
             token: Some("t0ken".to_owned()),
             ..NatsSecrets::default()
@@ -72,6 +73,7 @@ fn unusual() -> AgentSpec {
         probes: vec!["execsnoop".to_owned()],
         nats_url: Some("tls://me:pa$$word@nats.example:4222".to_owned()),
         orders: false,
+        durable: false,
         nats_secrets: NatsSecrets {
             ca: Some(b"-----BEGIN CERTIFICATE-----\n".to_vec()),
             certificate: Some(b"certificate".to_vec()),

@@ -3,6 +3,7 @@
 use clap::Args;
 use probeparser::Probe;
 
+use super::durable::DurableArgs;
 use super::login::LoginArgs;
 use super::shared::{ProbeList, ShowArgs, probes};
 use crate::exit::Failure;
@@ -22,6 +23,8 @@ pub struct ListenArgs {
     #[arg(long, value_name = "LIST", value_parser = probes)]
     probes: Option<ProbeList>,
     #[command(flatten)]
+    durable: DurableArgs,
+    #[command(flatten)]
     login: LoginArgs,
     #[command(flatten)]
     show: ShowArgs,
@@ -34,6 +37,7 @@ impl ListenArgs {
             nats: self.nats,
             access: self.login.access()?,
             session: self.session,
+            durable: self.durable.config(),
             settings: self.show.settings(match self.probes {
                 Some(list) => list.0,
                 None => Probe::ALL.to_vec(),

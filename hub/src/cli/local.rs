@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, value_parser};
 
+use super::durable::OwnDurableArgs;
 use super::shared::{ProbeList, ShowArgs, probes};
 use crate::exit::Failure;
 use crate::local::{Config, Target, TargetError};
@@ -31,6 +32,8 @@ pub struct LocalArgs {
     /// File that holds the token for it
     #[arg(long, value_name = "FILE", requires = "nats")]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    durable: OwnDurableArgs,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -66,6 +69,7 @@ impl LocalArgs {
             tools_dirs: self.tools_dir,
             nats: self.nats,
             token_file: self.token_file,
+            durable: self.durable.config(),
             settings: self.show.settings(probes),
         })
     }

@@ -8,6 +8,7 @@ use x_k8s::find::{Choice, Reference};
 use x_k8s::manifest::{PullPolicy, Rights};
 
 use super::cluster::ClusterArgs;
+use super::durable::DurableArgs;
 use super::login::LoginArgs;
 use super::shared::{EndArgs, Output, ProbeList, duration, probes};
 use crate::exit::{Exit, Failure};
@@ -50,6 +51,8 @@ pub struct TraceArgs {
     /// The cluster is kind's: take the address of its control-plane node for this machine's
     #[arg(long, help_heading = "NATS")]
     kind: bool,
+    #[command(flatten)]
+    durable: DurableArgs,
     #[command(flatten)]
     login: LoginArgs,
 }
@@ -252,6 +255,12 @@ impl TraceArgs {
             }
         };
         let pick = !self.targets.is_named();
+        let durable = self.durable.config();
+        if durable.is_some() && matches!(self.nats, Nats::Auto | Nats::InCluster) {
+            return usage(
+                "a server in the cluster has no disk to keep records on: --durable goes with --nats own or the URL of yours",
+            );
+        }
         let config = Config {
             aim: self.targets.aim()?,
             settings: self.end.settings(self.probes.of_target()?, format),
@@ -260,6 +269,7 @@ impl TraceArgs {
             access: self.login.access()?,
             hub_address: self.hub_address,
             kind: self.kind,
+            durable,
         };
         Ok(Request {
             config,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use probeparser::Probe;
+use probeparser::wire::Store;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinHandle;
@@ -22,10 +23,11 @@ const MAX_LINE: usize = 16 << 10;
 /// How long the agent's log may stay open after its end: a child of its own may hold it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// What the original agent and ours take from the environment; here everything is said in full.
-const ENVIRONMENT: [&str; 16] = [
+const ENVIRONMENT: [&str; 17] = [
     "containerId",
     "tools",
     "masterIp",
+    "XTRACER_DURABLE",
     "XTRACER_NATS",
     "XTRACER_NATS_CA_FILE",
     "XTRACER_NATS_CERT_FILE",
@@ -96,6 +98,8 @@ pub(crate) struct Plan {
     pub nats: Address,
     /// The files that hold its login there, by the agent's flags for them.
     pub login: Vec<(&'static str, PathBuf)>,
+    /// What a stream is to keep of it.
+    pub durable: Option<Store>,
     /// The session's name.
     pub session: String,
     /// This machine's name.
@@ -198,6 +202,14 @@ impl Plan {
         for (flag, file) in &self.login {
             add(flag, file.into());
         }
+        if let Some(store) = &self.durable {
+            add(
+                "--durable-max-age",
+                store.max_age.as_secs().max(1).to_string().into(),
+            );
+            add("--durable-max-bytes", store.max_bytes.to_string().into());
+            arguments.push("--durable".into());
+        }
         arguments
     }
 }
@@ -251,6 +263,7 @@ mod tests {
             tools_dirs: vec!["/a b".into()],
             nats: "127.0.0.1:1".parse().unwrap(),
             login: vec![("--nats-token-file", "/t/token".into())],
+            durable: Some(Store::default()),
             session: "s".into(),
             node: "n".into(),
         };
@@ -261,7 +274,7 @@ mod tests {
             .collect();
         assert_eq!(
             arguments.join(" "),
-            "--session s --node n --target pid:7 --target pidns:4026531836 --probes execsnoop,tcplife --tools-dir /a b --nats nats://127.0.0.1:1 --nats-token-file /t/token"
+            "--session s --node n --target pid:7 --target pidns:4026531836 --probes execsnoop,tcplife --tools-dir /a b --nats nats://127.0.0.1:1 --nats-token-file /t/token --durable-max-age 86400 --durable-max-bytes 1073741824 --durable"
         );
     }
 }

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use async_nats::jetstream;
 use async_nats::{
     Client, ConnectOptions, Event, Message, RequestErrorKind, ServerError, Subscriber,
 };
 use futures_util::StreamExt;
-use probeparser::wire::{PLACE_END, encode_token};
+use probeparser::wire::{PLACE_END, Store, encode_token};
 use tokio::sync::mpsc;
 
 use super::address::Address;
 use super::error::NatsError;
+use super::kept::{self, KeptError, KeptReader, Part};
 
 /// How long a server may take to confirm a subscription.
 pub(super) const CONFIRMATION: Duration = Duration::from_secs(5);
@@ -194,10 +196,7 @@ impl Connection {
         &mut self,
         session: Option<&str>,
     ) -> Result<Subscriber, NatsError> {
-        self.filter = match session {
-            Some(session) => format!("xtracer.v1.{}.>", encode_token(session)),
-            None => "xtracer.v1.>".to_owned(),
-        };
+        self.filter = filter(session);
         let subscriber = self.client.subscribe(self.filter.clone()).await;
         let subscriber = subscriber.map_err(|error| self.closed(&error))?;
         match tokio::time::timeout(CONFIRMATION, self.confirm()).await {
@@ -209,6 +208,28 @@ impl Connection {
                 filter: self.filter.clone(),
             }),
         }
+    }
+
+    /// Lets a stream keep what is published from now on, if none does.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub(crate) async fn keep(&self, store: Store) -> Result<(), KeptError> {
+        let server = jetstream::new(self.client.clone());
+        kept::make_stream(&server, &self.address, store).await
+    }
+
+    /// Reads what a stream keeps of a session, or of all.
+    ///
+    /// # Errors
+    /// When there is no stream, or it can't be read.
+    pub(crate) async fn read(
+        &self,
+        session: Option<&str>,
+        part: Part,
+    ) -> Result<KeptReader, KeptError> {
+        let server = jetstream::new(self.client.clone());
+        KeptReader::open(server, self.address.clone(), filter(session), part).await
     }
 
     /// Sends a message to ourselves: the server handles one connection's lines in order, so its
@@ -253,7 +274,9 @@ impl Connection {
     }
 
     fn is_refusal(&self, reason: &str) -> bool {
-        reason.contains("Permissions Violation for Subscription") && reason.contains(&self.filter)
+        reason.contains("Permissions Violation for Subscription")
+            && !self.filter.is_empty()
+            && reason.contains(&self.filter)
     }
 
     fn refused(&self, reason: String) -> NatsError {
@@ -325,6 +348,14 @@ impl Connection {
     pub(crate) fn received(&self) -> u64 {
         let all = self.client.statistics().in_messages.load(Relaxed);
         all.saturating_sub(self.confirmations)
+    }
+}
+
+/// The subjects of a session, or of all.
+fn filter(session: Option<&str>) -> String {
+    match session {
+        Some(session) => format!("xtracer.v1.{}.>", encode_token(session)),
+        None => "xtracer.v1.>".to_owned(),
     }
 }
 

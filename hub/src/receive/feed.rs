@@ -13,8 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Answerer;
 use super::admit::{Message, Refusal, admit};
+use super::kept::{Kept, KeptReader, Mark};
 use super::order::{Place, Start};
 use super::tally::Tally;
+use crate::show::Line;
 
 /// News that may wait for the session.
 const NEWS: usize = 256;
@@ -24,6 +26,8 @@ const NEWS: usize = 256;
 pub(crate) enum News {
     /// A status message. Records that its agent published before it have gone to the writer.
     Status(Box<Status>),
+    /// Something that should be known.
+    Note(String),
     /// Records are missing before this one; of gaps that follow while nobody listens only the sum is
     /// told.
     Gap {
@@ -44,10 +48,25 @@ pub(crate) enum News {
     },
 }
 
+/// Where messages come from.
+pub(crate) enum Source {
+    /// From their publishers, as they come.
+    Live(Subscriber),
+    /// From a stream that has kept them.
+    Kept(Box<KeptReader>),
+}
+
+impl Source {
+    /// Whether every message that reaches this machine is one of these.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self, Self::Live(_))
+    }
+}
+
 /// What to receive.
 pub(crate) struct Take {
     /// Where from.
-    pub subscriber: Subscriber,
+    pub source: Source,
     /// What tells the agents that they were read.
     pub answerer: Answerer,
     /// Which probes' records to show.
@@ -55,7 +74,7 @@ pub(crate) struct Take {
     /// Where the numberings begin.
     pub start: Start,
     /// Where the records go.
-    pub lines: mpsc::Sender<Box<Envelope<'static>>>,
+    pub lines: mpsc::Sender<Line>,
 }
 
 /// The receiving task, seen from the session.
@@ -109,73 +128,121 @@ pub(crate) fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
 }
 
 async fn receive(
-    mut take: Take,
+    take: Take,
     news: mpsc::Sender<News>,
     tally: Arc<Mutex<Tally>>,
     stop: CancellationToken,
 ) {
+    let Take {
+        source,
+        answerer,
+        probes,
+        lines,
+        ..
+    } = take;
+    let taker = Taker {
+        answerer,
+        probes,
+        lines,
+        news,
+        tally,
+    };
+    match source {
+        Source::Live(subscriber) => receive_live(subscriber, &taker, stop).await,
+        Source::Kept(reader) => receive_kept(*reader, &taker, stop).await,
+    }
+}
+
+async fn receive_live(mut subscriber: Subscriber, taker: &Taker, stop: CancellationToken) {
     loop {
         let message = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            message = take.subscriber.next() => message,
+            message = subscriber.next() => message,
         };
         match message {
-            Some(message) => pass_on(message, &take, &news, &tally).await,
+            Some(message) => taker.pass_on(message, None).await,
             None => return,
         }
     }
     // The subscription then ends after what has arrived.
-    drop(take.subscriber.unsubscribe().await);
-    while let Some(message) = take.subscriber.next().await {
-        pass_on(message, &take, &news, &tally).await;
+    drop(subscriber.unsubscribe().await);
+    while let Some(message) = subscriber.next().await {
+        taker.pass_on(message, None).await;
     }
 }
 
-async fn pass_on(
-    message: async_nats::Message,
-    take: &Take,
-    news: &mpsc::Sender<News>,
-    tally: &Mutex<Tally>,
-) {
-    lock(tally).polled += 1;
-    let admitted = admit(&message.subject, &message.payload).and_then(|admitted| {
-        Ok(match admitted {
-            Message::Status(status) => Taken::Status(status),
-            Message::Record(envelope) => match lock(tally).take(&envelope)? {
-                Place::Repeat => Taken::Repeat,
-                Place::After(missing) => Taken::Record(envelope, missing),
-                _ => Taken::Record(envelope, 0),
-            },
-        })
-    });
-    match admitted {
-        Ok(Taken::Record(envelope, missing)) => {
-            let probe = envelope.record.probe();
-            if missing > 0 {
-                let stream = format!("{}: {probe}", envelope.node);
-                let before = envelope.seq;
-                drop(news.try_send(News::Gap {
-                    stream,
-                    missing,
-                    before,
-                }));
-            }
-            // When the writer or the session is gone, they have said why.
-            if take.probes.contains(&probe) {
-                drop(take.lines.send(envelope).await);
-            }
-        }
-        Ok(Taken::Repeat) => {}
-        Ok(Taken::Status(status)) => drop(news.send(News::Status(status)).await),
-        Err(refusal) => {
-            lock(tally).refused += 1;
-            let subject = message.subject.to_string();
-            drop(news.try_send(News::Refused { subject, refusal }));
+/// What was not read when it ends is still kept.
+async fn receive_kept(mut reader: KeptReader, taker: &Taker, stop: CancellationToken) {
+    loop {
+        let kept = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            kept = reader.next() => kept,
+        };
+        match kept {
+            Some(Kept::Message(message, mark)) => taker.pass_on(*message, Some(mark)).await,
+            Some(Kept::Note(note)) => drop(taker.news.send(News::Note(note)).await),
+            None => return,
         }
     }
-    lock(tally).passed += 1;
-    take.answerer.answer(&message).await;
+}
+
+/// Those who take what was received.
+struct Taker {
+    answerer: Answerer,
+    probes: Vec<Probe>,
+    lines: mpsc::Sender<Line>,
+    news: mpsc::Sender<News>,
+    tally: Arc<Mutex<Tally>>,
+}
+
+impl Taker {
+    async fn pass_on(&self, message: async_nats::Message, mark: Option<Mark>) {
+        let Self { news, tally, .. } = self;
+        lock(tally).polled += 1;
+        let admitted = admit(&message.subject, &message.payload).and_then(|admitted| {
+            Ok(match admitted {
+                Message::Status(status) => Taken::Status(status),
+                Message::Record(envelope) => match lock(tally).take(&envelope)? {
+                    Place::Repeat => Taken::Repeat,
+                    Place::After(missing) => Taken::Record(envelope, missing),
+                    _ => Taken::Record(envelope, 0),
+                },
+            })
+        });
+        let mut line = mark.map(Line::Passed);
+        match admitted {
+            Ok(Taken::Record(envelope, missing)) => {
+                let probe = envelope.record.probe();
+                if missing > 0 {
+                    let stream = format!("{}: {probe}", envelope.node);
+                    let before = envelope.seq;
+                    drop(news.try_send(News::Gap {
+                        stream,
+                        missing,
+                        before,
+                    }));
+                }
+                if self.probes.contains(&probe) {
+                    line = Some(Line::Record(envelope, mark));
+                }
+            }
+            Ok(Taken::Repeat) => {}
+            Ok(Taken::Status(status)) => drop(news.send(News::Status(status)).await),
+            Err(refusal) => {
+                lock(tally).refused += 1;
+                let subject = message.subject.to_string();
+                drop(news.try_send(News::Refused { subject, refusal }));
+            }
+        }
+        if let Some(line) = line {
+            // When the writer or the session is gone, they have said why.
+            drop(self.lines.send(line).await);
+        }
+        lock(tally).passed += 1;
+        self.answerer.answer(&message).await;
+    }
 }
 
 enum Taken {

@@ -30,6 +30,8 @@ pub(crate) struct StreamTally {
     pub taken: u64,
     /// Records that came twice.
     pub repeats: u64,
+    /// How often the agent began its numbers anew.
+    pub anew: u64,
 }
 
 impl StreamTally {
@@ -112,10 +114,15 @@ impl Tally {
             order: Order::new(start),
             taken: 0,
             repeats: 0,
+            anew: 0,
         });
         let place = tally.order.place(envelope.seq, &envelope.time);
         match place {
             Place::Repeat => tally.repeats += 1,
+            Place::Anew(_) => {
+                tally.taken += 1;
+                tally.anew += 1;
+            }
             _ => tally.taken += 1,
         }
         Ok(place)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use probeparser::wire::{agent_inbox, encode_token};
+use probeparser::wire::{STREAM, agent_inbox, encode_token};
 use serde_json::{Value, json};
 
 use crate::secret::random_name;
@@ -38,20 +38,30 @@ pub(super) struct User {
 
 impl User {
     /// The hub reads its session. It may write to itself, which tells it how far the server has come, to
-    /// the inboxes of its agents, which tells them how far it has read, and give them orders.
+    /// the inboxes of its agents, which tells them how far it has read, and give them orders. Where there are
+    /// streams, it makes the one and reads from it what it may read anyway; it can't take anything out.
     ///
     /// # Errors
     /// When the system has no randomness to give.
-    pub(super) fn hub(session: &str) -> io::Result<Self> {
+    pub(super) fn hub(session: &str, streams: bool) -> io::Result<Self> {
+        let inbox = format!("{}.>", hub_inbox(session));
         let session = encode_token(session);
-        let inbox = format!("{}.>", hub_inbox(&session));
+        let mut publish = vec![
+            inbox.clone(),
+            format!("_INBOX.x-agent.{session}.>"),
+            format!("xtracer-orders.v1.{session}.*"),
+        ];
+        if streams {
+            publish.extend([
+                format!("$JS.API.STREAM.CREATE.{STREAM}"),
+                format!("$JS.API.STREAM.INFO.{STREAM}"),
+                format!("$JS.API.CONSUMER.CREATE.{STREAM}.*.xtracer.v1.{session}.>"),
+                format!("$JS.API.CONSUMER.MSG.NEXT.{STREAM}.*"),
+            ]);
+        }
         Ok(Self {
             login: login(HUB.to_owned())?,
-            publish: vec![
-                inbox.clone(),
-                format!("_INBOX.x-agent.{session}.>"),
-                format!("xtracer-orders.v1.{session}.*"),
-            ],
+            publish,
             subscribe: vec![format!("xtracer.v1.{session}.>"), inbox],
             answers: false,
         })

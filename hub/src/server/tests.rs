@@ -13,6 +13,7 @@ fn plan(reach: Reach) -> Plan {
         session: "s.1".into(),
         nodes: vec!["n1".into(), "n.2".into()],
         reach,
+        keep: Keep::Session,
     }
 }
 
@@ -205,4 +206,47 @@ fn a_port_that_is_taken_is_named() {
     runtime.shutdown_background();
     let error = outcome.err().expect("it can't listen").to_string();
     assert!(error.contains("address already in use"), "{error}");
+}
+
+#[tokio::test]
+async fn nobody_takes_anything_out_of_the_stream() {
+    let server = Server::start(plan(Reach::Loopback)).await.unwrap();
+    let connection = Connection::open(server.address.clone(), server.access()).await;
+    let connection = connection.unwrap();
+    let store = probeparser::wire::Store::default();
+    connection.keep(store).await.unwrap();
+    connection.keep(store).await.unwrap();
+
+    let login = server.agent("n1").unwrap().clone();
+    let mut agent = Guest::enter(&server, &login, "_INBOX.x-agent.s%2E1.n1").await;
+    let mut hub = Guest::enter(&server, &server.hub, "_INBOX.x-tracer.s%2E1").await;
+    for call in [
+        "STREAM.DELETE.xtracer",
+        "STREAM.PURGE.xtracer",
+        "STREAM.UPDATE.xtracer",
+        "STREAM.MSG.DELETE.xtracer",
+        "STREAM.CREATE.other",
+        "CONSUMER.CREATE.xtracer",
+        "CONSUMER.CREATE.xtracer.c.xtracer.v1.other.>",
+        "CONSUMER.DELETE.xtracer.c",
+    ] {
+        for guest in [&mut agent, &mut hub] {
+            let subject = format!("$JS.API.{call}");
+            guest.client.publish(subject, "{}".into()).await.unwrap();
+            guest.is_refused().await;
+        }
+    }
+    // It learns from the stream's answer that it is kept, and no more.
+    let subject = "xtracer.v1.s%2E1.n1.status".to_owned();
+    let kept = agent.client.request(subject, "{}".into()).await.unwrap();
+    assert!(
+        kept.payload.starts_with(br#"{"stream":"xtracer""#),
+        "{kept:?}"
+    );
+    agent
+        .client
+        .publish("$JS.API.STREAM.INFO.xtracer", "".into())
+        .await
+        .unwrap();
+    agent.is_refused().await;
 }

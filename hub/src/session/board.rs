@@ -77,6 +77,10 @@ pub(super) struct Board {
     closed: BTreeSet<(String, String)>,
     /// Nodes whose agent did not come up, or ended by itself.
     lost: BTreeSet<String>,
+    /// When each agent said its last word, and how often it did: it may be started again.
+    ends: BTreeMap<(String, String), (String, u64)>,
+    /// What was said before this time is not heard.
+    began: String,
     announced: bool,
     sight_announced: bool,
 }
@@ -91,9 +95,24 @@ impl Board {
             heard: BTreeSet::new(),
             closed: BTreeSet::new(),
             lost: BTreeSet::new(),
+            ends: BTreeMap::new(),
+            began: String::new(),
             announced: false,
             sight_announced: false,
         }
+    }
+
+    /// Hears nothing that was said before this time, as the agents write it.
+    pub(super) fn begin(&mut self, time: String) {
+        self.began = time;
+    }
+
+    /// How often the agent of these probes ended in good order before it was started again.
+    #[must_use]
+    pub(super) fn good_ends(&self, stream: &Stream) -> u64 {
+        let agent = (stream.session.clone(), stream.node.clone());
+        let ends = self.ends.get(&agent).map_or(0, |(_, times)| *times);
+        ends.saturating_sub(u64::from(self.closed.contains(&agent)))
     }
 
     /// Our agents, if we have started any.
@@ -155,6 +174,13 @@ impl Board {
 
     /// Enters a status message and gives the lines to say about it.
     pub(super) fn enter(&mut self, status: &Status) -> Vec<String> {
+        if status.probe.is_none() && status.state == State::Stopped {
+            self.end(status);
+        }
+        // Both are RFC 3339 in UTC with nanoseconds, so that texts compare as times do.
+        if status.time < self.began {
+            return Vec::new();
+        }
         let mut lines = self.lines(status);
         let agent = (status.session.clone(), status.node.clone());
         if self.heard.len() < MAX_ENTRIES {
@@ -216,6 +242,19 @@ impl Board {
             lines.push(format!("probes proven to see {see}/{all}"));
         }
         lines
+    }
+
+    fn end(&mut self, status: &Status) {
+        let agent = (status.session.clone(), status.node.clone());
+        if let Some((last, times)) = self.ends.get_mut(&agent) {
+            // A message may come twice.
+            if status.time > *last {
+                last.clone_from(&status.time);
+                *times += 1;
+            }
+        } else if self.ends.len() < MAX_ENTRIES {
+            self.ends.insert(agent, (status.time.clone(), 1));
+        }
     }
 
     /// Whether our agents never said anything: they did not come that far, and it was said why.
@@ -506,6 +545,39 @@ mod tests {
         assert!(board.has_last_word());
         let standing = board.standings().values().next().unwrap();
         assert_eq!(standing.ledger.unwrap().printed, 3);
+    }
+
+    #[test]
+    fn an_end_counts_once_an_agent_is_started_again() {
+        let mut board = Board::new(None);
+        let stream = Stream {
+            session: "s".into(),
+            node: "n".into(),
+            probe: Probe::Tcplife,
+        };
+        let mut say = |state, time: &str| {
+            let mut status = status(None, state);
+            status.time = time.to_owned();
+            board.enter(&status);
+            board.good_ends(&stream)
+        };
+        assert_eq!(say(State::Starting, "1"), 0);
+        assert_eq!(say(State::Stopped, "2"), 0);
+        assert_eq!(say(State::Stopped, "2"), 0, "the same once more");
+        assert_eq!(say(State::Starting, "3"), 1);
+        assert_eq!(say(State::Starting, "4"), 1);
+    }
+
+    #[test]
+    fn what_was_said_before_our_time_is_not_heard() {
+        let mut board = own(&[Probe::Tcplife]);
+        board.begin("2".into());
+        let mut finished = status(Some(Probe::Tcplife), State::Finished);
+        finished.time = "1".into();
+        assert!(board.enter(&finished).is_empty() && !board.is_over());
+        finished.time = "2".into();
+        board.enter(&finished);
+        assert!(board.is_over());
     }
 
     #[test]

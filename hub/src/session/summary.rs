@@ -35,6 +35,7 @@ pub(super) fn summary(board: &Board, tally: &Tally, overrun: u64) -> Summary {
         let probe = Account {
             standing: board.standings().get(stream),
             closed: board.is_closed(stream),
+            good_ends: board.good_ends(stream),
             tally: tally.streams.get(stream),
             start: tally.start(),
         };
@@ -105,6 +106,8 @@ fn accounted(ledger: &Ledger) -> u64 {
 struct Account<'a> {
     standing: Option<&'a Standing>,
     closed: bool,
+    /// How often the agent had ended in good order when it was started again.
+    good_ends: u64,
     tally: Option<&'a StreamTally>,
     start: Start,
 }
@@ -122,6 +125,10 @@ impl Account<'_> {
         self.tally.map_or(0, StreamTally::missing)
     }
 
+    fn anew(&self) -> u64 {
+        self.tally.map_or(0, |tally| tally.anew)
+    }
+
     /// Whether the agent's count is its last.
     fn is_final(&self) -> bool {
         self.closed && self.ledger().is_some()
@@ -131,7 +138,8 @@ impl Account<'_> {
     /// have been dropped in the agent's queue, which the agent has counted.
     fn lost_on_the_way(&self) -> u64 {
         match (self.start, self.ledger()) {
-            (Start::AtOne, Some(ledger)) if self.is_final() => {
+            // The agent's count begins anew with its numbers.
+            (Start::AtOne, Some(ledger)) if self.is_final() && self.anew() == 0 => {
                 ledger.published.saturating_sub(self.taken())
             }
             (_, ledger) => self
@@ -159,7 +167,12 @@ impl Account<'_> {
         }
         let repeats = self.tally.map_or(0, |tally| tally.repeats);
         let restarts = self.ledger().map_or(0, |ledger| ledger.restarts);
-        for (count, what) in [(repeats, "came twice"), (restarts, "restarts")] {
+        let counts = [
+            (repeats, "came twice"),
+            (restarts, "restarts"),
+            (self.anew(), "numbered anew"),
+        ];
+        for (count, what) in counts {
             if count > 0 {
                 parts.push(format!("{what} {count}"));
             }
@@ -207,6 +220,12 @@ impl Account<'_> {
                 }
                 _ => {}
             }
+        }
+        let broken_off = self.anew().saturating_sub(self.good_ends);
+        if broken_off > 0 {
+            losses.push(format!(
+                "its agent was started again {broken_off} times without having ended: what it held then is lost, and not counted"
+            ));
         }
         if self.start == Start::AtOne && !self.is_final() {
             losses.push("the agent ended without its last account".into());

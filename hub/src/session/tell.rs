@@ -28,6 +28,7 @@ pub(super) fn tell_held_up(told: &mut bool) {
 pub(super) fn tell(news: News, board: &mut Board, told: &mut Told) {
     match news {
         News::Status(status) => board.enter(&status).iter().for_each(say),
+        News::Note(note) => say(note),
         News::Gap {
             stream,
             missing,

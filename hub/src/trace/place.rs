@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use async_nats::Subscriber;
 use x_k8s::error::Cause;
 use x_k8s::manifest::{self, Bundle, NATS_PORT, NatsSecrets, NatsServerSpec, nats_name};
 use x_k8s::node::{self, NodeError};
@@ -16,11 +15,14 @@ use super::aim::Node;
 use super::fleet::{Base, Link};
 use super::{Config, made_by};
 use crate::console::say;
+use crate::durable::{self, Durable};
 use crate::exit::Failure;
 use crate::local::host_name;
 use crate::receive::{Access, Address, Connection};
 use crate::secret::random_name;
-use crate::server::{self, Reach, Server, ServerError};
+use crate::server::{self, Keep, Reach, Server, ServerError};
+use crate::session::Reading;
+use crate::show::Bookmark;
 
 /// The port of the hub's own server: the original's, so that an opened firewall stays right.
 const HUB_PORT: u16 = 6666;
@@ -71,10 +73,8 @@ enum Logins {
 
 /// A server that stands ready, and the connection to it.
 pub(super) struct Place {
-    /// To receive by.
-    pub connection: Connection,
     /// What comes from this session.
-    pub subscriber: Subscriber,
+    pub reading: Reading,
     /// For the agents.
     pub route: Route,
     /// The server, if this hub has started it as a child.
@@ -134,7 +134,7 @@ impl Place {
     ) -> Result<Self, Failure> {
         match way {
             Way::Own { alternative } => match own_address(base, config).await {
-                Ok(address) => Self::own(base, nodes, address, alternative).await,
+                Ok(address) => Self::own(base, config, nodes, address, alternative).await,
                 Err(failure) if alternative => {
                     say(format!("{:#}; trying in the cluster", failure.error));
                     Self::in_cluster(base, config, nodes).await
@@ -148,10 +148,12 @@ impl Place {
 
     async fn own(
         base: &Base,
+        config: &Config,
         nodes: &[Node],
         hub: String,
         alternative: bool,
     ) -> Result<Self, Failure> {
+        let durable = config.durable.as_ref();
         let (listen, port) = listen(&hub);
         let plan = |port| server::Plan {
             session: base.session.to_string(),
@@ -161,6 +163,7 @@ impl Place {
                 port,
                 names: vec![hub.clone()],
             },
+            keep: durable.map_or(Keep::Nothing, Durable::keep),
         };
         let server = match Server::start(plan(port)).await {
             // Another hub may have taken the port in this moment.
@@ -193,11 +196,10 @@ impl Place {
             forward: None,
             orders: Some(orders(&server.address, &server.access()).await?),
         };
-        let (connection, subscriber) =
-            connect(base, server.address.clone(), server.access()).await?;
+        let connection = Connection::open(server.address.clone(), server.access()).await?;
+        let reading = read(base, connection, durable, None).await?;
         Ok(Self {
-            connection,
-            subscriber,
+            reading,
             route,
             server: Some(server),
             link,
@@ -205,11 +207,21 @@ impl Place {
     }
 
     async fn at(base: &Base, config: &Config, address: &Address) -> Result<Self, Failure> {
-        let (connection, subscriber) =
-            connect(base, address.clone(), config.access.clone()).await?;
+        let durable = config.durable.as_ref();
+        let session = base.session.as_str();
+        let bookmark = match durable {
+            Some(durable) => Some(durable.bookmark_at(address, Some(session))?),
+            None => None,
+        };
+        let connection = Connection::open(address.clone(), config.access.clone()).await?;
+        let reading = read(base, connection, durable, bookmark).await?;
+        if durable.is_some() {
+            say(format!(
+                "if this x-tracer is killed, its agents trace on until `x-tracer cleanup`; go on with: x-tracer listen --durable --nats {address} --session {session}"
+            ));
+        }
         Ok(Self {
-            connection,
-            subscriber,
+            reading,
             route: Route::to(address, &config.access)?,
             server: None,
             link: Link {
@@ -246,11 +258,11 @@ impl Place {
             ..Access::default()
         };
         let orders = orders(&address, &access).await?;
-        let (connection, subscriber) = connect(base, address, access).await?;
+        let connection = Connection::open(address, access).await?;
+        let reading = read(base, connection, None, None).await?;
         let url = format!("nats://{}:{NATS_PORT}", bracketed(&ip));
         Ok(Self {
-            connection,
-            subscriber,
+            reading,
             server: None,
             link: Link {
                 remedy: format!(
@@ -331,14 +343,19 @@ fn server_pod(base: &Base, config: &Config, nodes: &[Node]) -> Result<(Bundle, S
     Ok((bundle, token))
 }
 
-async fn connect(
+/// What comes from the session, as it comes or as a stream keeps it.
+async fn read(
     base: &Base,
-    address: Address,
-    access: Access,
-) -> Result<(Connection, Subscriber), Failure> {
-    let mut connection = Connection::open(address, access).await?;
-    let subscriber = connection.subscribe(Some(base.session.as_str())).await?;
-    Ok((connection, subscriber))
+    mut connection: Connection,
+    durable: Option<&Durable>,
+    bookmark: Option<Bookmark>,
+) -> Result<Reading, Failure> {
+    let session = Some(base.session.as_str());
+    if let Some(durable) = durable {
+        return durable::reading(connection, session, durable, bookmark).await;
+    }
+    let subscriber = connection.subscribe(session).await?;
+    Ok(Reading::live(connection, subscriber))
 }
 
 /// A connection of its own, to give orders by: the other one counts what it receives.

@@ -35,6 +35,10 @@ const UNHEARD_BY_OTHERS: &str = "90";
 
 /// Everything that decides what an agent's pod looks like.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "questions to the user, each of its own"
+)]
 pub struct AgentSpec {
     /// The session that it belongs to.
     pub session: Session,
@@ -60,6 +64,9 @@ pub struct AgentSpec {
     pub nats_secrets: NatsSecrets,
     /// The server is the session's own. Then the agent takes orders to trace more, since nobody else can give any.
     pub orders: bool,
+    /// A stream of the server keeps the records. On a server that is not the session's own, the agent then
+    /// traces on without a hub, for one that comes back.
+    pub durable: bool,
     /// The hub's address (`masterIp`): where its own NATS server is when no URL is given.
     pub hub_address: Option<String>,
     /// What the container may do.
@@ -290,7 +297,12 @@ fn environment(spec: &AgentSpec, url: Option<&str>, secrets: &NatsSecrets) -> Ve
     } else {
         UNHEARD_BY_OTHERS
     };
-    all.push(variable("XTRACER_END_UNHEARD", unheard));
+    if spec.orders || !spec.durable {
+        all.push(variable("XTRACER_END_UNHEARD", unheard));
+    }
+    if spec.durable {
+        all.push(variable("XTRACER_DURABLE", "true"));
+    }
     if spec.orders {
         all.push(variable("XTRACER_ORDERS", "true"));
     }

@@ -5,7 +5,8 @@ use std::fmt::{self, Write as _};
 
 use crate::{Probe, UnknownProbe};
 
-const PREFIX: &str = "xtracer.v1";
+/// What every subject of a session begins with.
+pub(super) const PREFIX: &str = "xtracer.v1";
 
 /// Escapes a name so that NATS takes it as one token.
 ///

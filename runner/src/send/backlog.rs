@@ -171,7 +171,10 @@ mod tests {
                 ledger: Some(Arc::clone(ledger)),
             }
         };
-        Batch::new(vec![message(2 * number), message(2 * number + 1)])
+        Batch::new(
+            2 * number,
+            vec![message(2 * number), message(2 * number + 1)],
+        )
     }
 
     /// The numbers of the messages that come out.
@@ -179,8 +182,9 @@ mod tests {
         let mut numbers = Vec::new();
         while let Some(batch) = backlog.pop() {
             batch.ended(End::Published);
-            for message in &batch.messages {
+            for (at, message) in batch.messages.iter().enumerate() {
                 numbers.push(u64::from_le_bytes(message.payload[..8].try_into().unwrap()));
+                assert_eq!(numbers.last(), Some(&(batch.first + at as u64)));
             }
         }
         assert!(backlog.is_empty());

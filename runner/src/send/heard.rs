@@ -17,11 +17,11 @@ const ASK_EVERY: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(3);
 
 /// Completes when nobody has read these messages for so long; never without a limit. Nobody reads on a
-/// server that can't be reached either.
+/// server that can't be reached either. Without a message it is asked for no more than that.
 pub(crate) async fn unheard_for(
     limit: Option<Duration>,
     second: Second,
-    message: impl Fn() -> Message,
+    message: Option<impl Fn() -> Message>,
 ) {
     let Some(limit) = limit else {
         return std::future::pending().await;
@@ -35,7 +35,11 @@ pub(crate) async fn unheard_for(
     next.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         next.tick().await;
-        if is_heard(&client, message()).await {
+        let is_heard = match &message {
+            Some(message) => is_heard(&client, message()).await,
+            None => is_there(&client).await,
+        };
+        if is_heard {
             heard = Instant::now();
         } else if heard.elapsed() >= limit {
             return;
@@ -83,11 +87,12 @@ mod tests {
             login: Login::new(LoginArgs::default()).unwrap(),
             inbox: "_INBOX.x-agent.s.n".into(),
         };
-        unheard_for(Some(LIMIT), second, || Message {
+        let message = || Message {
             subject: SUBJECT.into(),
             payload: "{}".into(),
             ledger: None,
-        })
+        };
+        unheard_for(Some(LIMIT), second, Some(message))
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::Batch;
+use super::durable::{Durable, Kept, StreamError, Unkept};
 use super::login::{Login, LoginError};
 use super::sender::WINDOW;
 
@@ -49,6 +50,9 @@ pub(crate) enum NatsError {
     /// No connection came about.
     #[error(transparent)]
     Connect(#[from] async_nats::ConnectError),
+    /// Nothing keeps what is to be kept.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
     /// It ended at once.
     #[error("the connection ended as it began")]
     Ended,
@@ -65,6 +69,10 @@ pub(crate) struct Nats {
     name: String,
     /// Where the answers go: a place of this agent's own, so that no other one reads them.
     inbox: String,
+    /// What keeps the messages, if a stream is to.
+    durable: Option<Durable>,
+    /// Whether the next connection begins with making the stream.
+    without_stream: bool,
 }
 
 impl Nats {
@@ -77,6 +85,7 @@ impl Nats {
         login: Login,
         session: &str,
         node: &str,
+        durable: Option<Durable>,
     ) -> Result<Self, NatsError> {
         let server = url.parse().map_err(|error| NatsError::Address {
             url: url.to_owned(),
@@ -87,7 +96,20 @@ impl Nats {
             login,
             name: format!("x-agent {node}"),
             inbox: agent_inbox(session, node),
+            durable,
+            without_stream: false,
         })
+    }
+
+    /// Whether a stream keeps the messages.
+    pub(super) fn is_durable(&self) -> bool {
+        self.durable.is_some()
+    }
+
+    /// The same, and the stream is made first.
+    pub(super) fn make_stream(mut self) -> Self {
+        self.without_stream = true;
+        self
     }
 
     /// Connects, however long it takes: the agent may be up before its server.
@@ -135,6 +157,10 @@ impl Nats {
             .set_server_pool(&[nowhere][..])
             .await
             .map_err(|_| NatsError::Ended)?;
+        if let (Some(durable), true) = (&self.durable, self.without_stream) {
+            durable.make_stream(&client).await?;
+            self.without_stream = false;
+        }
         let inbox = client.new_inbox();
         let mut answers = client
             .subscribe(format!("{inbox}.>"))
@@ -156,6 +182,7 @@ impl Nats {
             client,
             inbox,
             skipped: Arc::clone(&skipped),
+            durable: self.durable.clone(),
             written: deaf.then_some(written),
         };
         Ok(Link {
@@ -164,6 +191,7 @@ impl Nats {
             skipped,
             answers,
             writing,
+            unkept: Unkept::default(),
             changes,
             writer: tokio::spawn(writer.run(batches)).abort_handle(),
         })
@@ -206,7 +234,9 @@ fn note(event: &Event, inbox: &str, state: &watch::Sender<State>) {
         }
         Event::ServerError(error) => {
             let reason = error.to_string();
-            let refused = reason.to_lowercase().contains("permissions violation");
+            // A right that is missing to make a stream is told by who needs it.
+            let refused = reason.to_lowercase().contains("permissions violation")
+                && !reason.contains("$JS.API.");
             let deaf = refused && reason.contains(inbox);
             if refused && !deaf {
                 tracing::warn!("NATS says: {reason}");
@@ -223,10 +253,15 @@ fn note(event: &Event, inbox: &str, state: &watch::Sender<State>) {
 }
 
 /// What came of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// The server has taken it. If somebody did not read all of it, that was said before.
+    /// The server has taken it, or the stream keeps it. If somebody did not read all of it, that was said
+    /// before.
     Taken(u64),
+    /// The server has seen it pass, if a stream is to keep it.
+    Passed(u64),
+    /// The stream does not keep one of its messages, for this reason.
+    Unkept(u64, String),
     /// A hub has read all of it.
     Read(u64),
     /// Nobody reads; at least one of its messages went nowhere.
@@ -247,19 +282,23 @@ pub(super) struct Link {
     answers: Subscriber,
     /// Batches that went into the socket, of a login that gets no better answer.
     writing: mpsc::Receiver<u64>,
+    /// What the stream has not confirmed.
+    unkept: Unkept,
     changes: watch::Receiver<State>,
     writer: AbortHandle,
 }
 
 impl Link {
     /// Hands a batch over; there is room for as many as may be without an answer.
-    pub(super) fn send(&self, number: u64, batch: &Arc<Batch>) {
+    pub(super) fn send(&mut self, number: u64, batch: &Arc<Batch>) {
+        self.unkept.sent(number, batch.messages.len());
         // A writer that has ended will be noticed by its connection's end.
         self.work.try_send((number, Arc::clone(batch))).ok();
     }
 
     /// Leaves out what has not been written up to this batch; the answers come all the same.
-    pub(super) fn skip(&self, number: u64) {
+    pub(super) fn skip(&mut self, number: u64) {
+        self.unkept.forget();
         self.skipped.store(number, Relaxed);
     }
 
@@ -270,7 +309,7 @@ impl Link {
                 biased;
                 answer = self.answers.next() => match answer {
                     Some(answer) => {
-                        if let Some(answer) = understand(&answer) {
+                        if let Some(answer) = self.understand(&answer) {
                             return answer;
                         }
                     }
@@ -289,20 +328,30 @@ impl Link {
             }
         }
     }
-}
 
-/// The place says which batch an answer is about, its end who gives it.
-fn understand(answer: &async_nats::Message) -> Option<Answer> {
-    let (place, by_hub) = match answer.subject.strip_suffix(PLACE_END) {
-        Some(place) => (place, true),
-        None => (answer.subject.as_str(), false),
-    };
-    let number = place.rsplit('.').next()?.parse().ok()?;
-    Some(match answer.status {
-        Some(StatusCode::NO_RESPONDERS) => Answer::Unheard(number),
-        _ if by_hub => Answer::Read(number),
-        _ => Answer::Taken(number),
-    })
+    /// The place says which batch an answer is about, its end and its payload who gives it: only a stream
+    /// says more than nothing.
+    fn understand(&mut self, answer: &async_nats::Message) -> Option<Answer> {
+        let (place, by_hub) = match answer.subject.strip_suffix(PLACE_END) {
+            Some(place) => (place, true),
+            None => (answer.subject.as_str(), false),
+        };
+        let number = place.rsplit('.').next()?.parse().ok()?;
+        if answer.status == Some(StatusCode::NO_RESPONDERS) {
+            return Some(Answer::Unheard(number));
+        }
+        match (self.nats.is_durable(), answer.payload.is_empty()) {
+            (true, true) => Some(Answer::Passed(number)),
+            (true, false) => match Kept::read(&answer.payload)? {
+                Ok(()) => self.unkept.kept(number).map(Answer::Taken),
+                Err(reason) => Some(Answer::Unkept(number, reason.to_string())),
+            },
+            // A stream that somebody else has made.
+            (false, false) => None,
+            (false, true) if by_hub => Some(Answer::Read(number)),
+            (false, true) => Some(Answer::Taken(number)),
+        }
+    }
 }
 
 impl Drop for Link {
@@ -316,6 +365,8 @@ struct Writer {
     client: Client,
     inbox: String,
     skipped: Arc<AtomicU64>,
+    /// What names the messages, if a stream is to know them.
+    durable: Option<Durable>,
     /// Where to say that a batch is in the socket, if that is all that can be known.
     written: Option<mpsc::Sender<u64>>,
 }
@@ -331,8 +382,9 @@ impl Writer {
     }
 
     /// Each message names the batch's number as the place for answers: that is where the server says
-    /// that it found no reader, and where a hub says that it has read the last one. A message to that
-    /// same place follows, which the server delivers after it has taken everything before it.
+    /// that it found no reader, where a hub says that it has read the last one, and where a stream says of
+    /// each that it keeps it. A message to that same place follows, which the server delivers after it has
+    /// taken everything before it.
     async fn write(&self, number: u64, batch: &Batch) -> Result<(), async_nats::Error> {
         let place = Subject::from(format!("{}.{number}", self.inbox));
         if number > self.skipped.load(Relaxed) {
@@ -340,11 +392,21 @@ impl Writer {
             let last = batch.messages.len().saturating_sub(1);
             for (at, message) in batch.messages.iter().enumerate() {
                 let (subject, payload) = (message.subject.clone(), message.payload.clone());
-                let place = if at == last { &end } else { &place };
-                let sent = self
-                    .client
-                    .publish_with_reply(subject, place.clone(), payload);
-                sent.await?;
+                let client = &self.client;
+                if let Some(durable) = &self.durable {
+                    let name = durable.name(batch.first + at as u64);
+                    let sent = client.publish_with_reply_and_headers(
+                        subject,
+                        place.clone(),
+                        name,
+                        payload,
+                    );
+                    sent.await?;
+                } else {
+                    let place = if at == last { &end } else { &place };
+                    let sent = client.publish_with_reply(subject, place.clone(), payload);
+                    sent.await?;
+                }
             }
         }
         match &self.written {

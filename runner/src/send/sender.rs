@@ -50,10 +50,22 @@ enum Hub {
     Away(Instant),
 }
 
+/// Who has what was sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keeper {
+    /// Whoever reads it now.
+    Readers,
+    /// A stream, which says so; nobody has to be there.
+    Stream,
+}
+
 /// The task's state.
 pub(super) struct Sender {
     line: Line,
     backlog: Backlog,
+    /// The number of the message that comes next.
+    next: u64,
+    keeper: Keeper,
     /// Batches without an answer, oldest first.
     in_flight: VecDeque<(u64, Arc<Batch>)>,
     /// Batches that the server has confirmed and that no hub is known to have read, oldest first.
@@ -100,8 +112,14 @@ impl Sender {
     /// A sender that begins to connect when it runs.
     pub(super) fn new(nats: Nats, spool: SpoolConfig) -> Self {
         Self {
+            keeper: if nats.is_durable() {
+                Keeper::Stream
+            } else {
+                Keeper::Readers
+            },
             line: Line::Opening(Box::pin(nats.connect())),
             backlog: Backlog::new(spool),
+            next: 1,
             in_flight: VecDeque::new(),
             recent: VecDeque::new(),
             recent_size: 0,
@@ -120,7 +138,9 @@ impl Sender {
 
     /// Puts messages behind all that wait.
     pub(super) fn add(&mut self, messages: Vec<Message>) {
-        self.backlog.push(Batch::new(messages));
+        let first = self.next;
+        self.next += messages.len() as u64;
+        self.backlog.push(Batch::new(first, messages));
     }
 
     /// Sends until the queue is closed and empty; gives whether nothing was left then.
@@ -165,9 +185,9 @@ impl Sender {
     /// Sends what may be sent now. While nobody is known to listen, that is one message: who comes
     /// in the middle of a batch would get its end before its beginning.
     fn dispatch(&mut self) {
-        let Line::Open(link) = &self.line else {
+        if !matches!(self.line, Line::Open(_)) {
             return;
-        };
+        }
         let window = if self.heard { WINDOW } else { 1 };
         while self.in_flight.len() < window && self.settling.is_none() && !self.is_unread() {
             let next = if self.heard {
@@ -184,7 +204,9 @@ impl Sender {
                 self.answered = Instant::now();
             }
             self.number += 1;
-            link.send(self.number, &batch);
+            if let Line::Open(link) = &mut self.line {
+                link.send(self.number, &batch);
+            }
             self.in_flight.push_back((self.number, batch));
         }
     }
@@ -229,8 +251,13 @@ impl Sender {
                 self.knock = Instant::now();
             }
             Event::Answer(Answer::Taken(number)) => self.taken(number),
+            Event::Answer(Answer::Passed(number)) => self.settle(number),
             Event::Answer(Answer::Read(number)) => self.read(number),
-            Event::Answer(Answer::Unheard(number)) => self.unheard(number),
+            Event::Answer(Answer::Unheard(number)) => match self.keeper {
+                Keeper::Readers => self.unheard(number),
+                Keeper::Stream => self.without_stream(number),
+            },
+            Event::Answer(Answer::Unkept(number, reason)) => self.unkept(number, &reason),
             Event::Answer(Answer::Refused) => {
                 tracing::error!(
                     "NATS refuses what this login publishes; it is dropped: give it the right to publish to xtracer.v1.>"
@@ -239,23 +266,22 @@ impl Sender {
             }
             Event::Answer(Answer::Gone) => {
                 tracing::warn!("lost the connection to NATS; what it has not confirmed is kept");
-                self.put_back();
-                self.put_back_recent();
-                self.settling = None;
-                self.refused = false;
-                if let Line::Open(link) = &self.line {
-                    self.line = Line::Opening(Box::pin(link.nats.clone().connect()));
-                }
+                self.reopen(std::convert::identity);
             }
+        }
+    }
+
+    /// Ends the wait for what is still under way, if that was waited for.
+    fn settle(&mut self, number: u64) {
+        if self.settling.is_some_and(|last| last <= number) {
+            self.settling = None;
+            self.knock = Instant::now() + KNOCK;
         }
     }
 
     fn taken(&mut self, number: u64) {
         self.answered = Instant::now();
-        if self.settling.is_some_and(|last| last <= number) {
-            self.settling = None;
-            self.knock = self.answered + KNOCK;
-        }
+        self.settle(number);
         let end = if self.refused {
             End::Dropped
         } else {
@@ -287,12 +313,8 @@ impl Sender {
             hub => hub,
         };
         let hub = !matches!(self.hub, Hub::Never);
-        if hub && self.in_flight.iter().any(|(sent, _)| *sent == number) {
-            if let Line::Open(link) = &self.line {
-                link.skip(self.number);
-            }
-            self.settling = Some(self.number);
-            self.put_back();
+        if hub && self.is_in_flight(number) {
+            self.call_back();
             if self.read.is_some() {
                 self.put_back_recent();
             }
@@ -300,6 +322,48 @@ impl Sender {
                 self.away_told = true;
                 tracing::info!("nobody listens; records are kept until somebody does");
             }
+        }
+    }
+
+    /// The stream does not keep what it should: it is full and may not drop, or its disk is.
+    fn unkept(&mut self, number: u64, reason: &str) {
+        if self.is_in_flight(number) {
+            self.call_back();
+            if !self.away_told {
+                self.away_told = true;
+                tracing::warn!("the stream does not keep records: {reason}; they wait here");
+            }
+        }
+    }
+
+    /// There is no stream; the next connection makes one.
+    fn without_stream(&mut self, number: u64) {
+        if self.is_in_flight(number) {
+            self.reopen(Nats::make_stream);
+        }
+    }
+
+    fn is_in_flight(&self, number: u64) -> bool {
+        self.in_flight.iter().any(|(sent, _)| *sent == number)
+    }
+
+    /// Puts back what is under way, and waits until none of it is any more.
+    fn call_back(&mut self) {
+        if let Line::Open(link) = &mut self.line {
+            link.skip(self.number);
+        }
+        self.settling = Some(self.number);
+        self.put_back();
+    }
+
+    /// Leaves the connection for another one.
+    fn reopen(&mut self, change: impl FnOnce(Nats) -> Nats) {
+        self.put_back();
+        self.put_back_recent();
+        self.settling = None;
+        self.refused = false;
+        if let Line::Open(link) = &self.line {
+            self.line = Line::Opening(Box::pin(change(link.nats.clone()).connect()));
         }
     }
 
@@ -311,7 +375,8 @@ impl Sender {
     }
 
     fn remember(&mut self, number: u64, batch: Arc<Batch>) {
-        if self.read.is_some_and(|(read, _)| number <= read) {
+        // A stream does not forget when its server ends.
+        if self.keeper == Keeper::Stream || self.read.is_some_and(|(read, _)| number <= read) {
             return;
         }
         self.recent_size += batch.size();

@@ -126,9 +126,10 @@ impl Spool {
         Ok(None)
     }
 
-    /// Each message: lengths of subject and payload, place of the ledger from 1, subject, payload.
+    /// The first number, then each message: lengths of subject and payload, place of the ledger from 1, subject, payload.
     fn encode(&mut self, batch: &Batch) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(batch.size());
+        let mut bytes = Vec::with_capacity(8 + batch.size());
+        bytes.extend_from_slice(&batch.first.to_le_bytes());
         for message in &batch.messages {
             let ledger = message.ledger.as_ref().map_or(0, |ledger| {
                 let known = self.ledgers.iter().position(|one| Arc::ptr_eq(one, ledger));
@@ -149,6 +150,8 @@ impl Spool {
 
     fn decode(&self, bytes: Vec<u8>) -> Option<Batch> {
         let mut rest = bytes::Bytes::from(bytes);
+        let first = (rest.len() >= 8).then(|| rest.split_to(8))?;
+        let first = u64::from_le_bytes(first[..].try_into().ok()?);
         let mut messages = Vec::new();
         while !rest.is_empty() {
             let mut number = || {
@@ -171,7 +174,7 @@ impl Spool {
                 ledger,
             });
         }
-        Some(Batch::new(messages))
+        Some(Batch::new(first, messages))
     }
 }
 
@@ -206,7 +209,7 @@ mod tests {
             payload: format!("{number} {part}").into(),
             ledger: ledger.map(Arc::clone),
         };
-        Batch::new(vec![message("one"), message("")])
+        Batch::new(2 * u64::from(number), vec![message("one"), message("")])
     }
 
     #[test]
@@ -222,6 +225,7 @@ mod tests {
         for number in 0..100 {
             let found = spool.pop().unwrap().unwrap();
             let wanted = batch(number, None);
+            assert_eq!(found.first, wanted.first);
             for (found, wanted) in found.messages.iter().zip(&wanted.messages) {
                 assert_eq!(found.payload, wanted.payload);
                 assert_eq!(found.subject, wanted.subject);

@@ -1,0 +1,281 @@
+//! `--durable`: agent, hub and server may be killed at any time; what was published is shown, once.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use crate::nats_server::NatsServer;
+use crate::outage::{Ordered, Tool, numbers, numbers_of};
+use crate::process::{Hub, run};
+
+/// Records of a test.
+const LINES: u32 = 100_000;
+
+/// A server that keeps its streams in a folder, so that it may come back.
+pub(crate) struct KeepingServer {
+    server: Option<NatsServer>,
+    folder: TempDir,
+}
+
+impl KeepingServer {
+    pub(crate) fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let server = Some(Self::on_port(-1, folder.path()));
+        Self { server, folder }
+    }
+
+    fn on_port(port: i32, folder: &Path) -> NatsServer {
+        let streams = format!("jetstream: {{ store_dir: \"{}\" }}", folder.display());
+        NatsServer::on_port(port, &streams)
+    }
+
+    /// Kills it and starts it again.
+    pub(crate) fn again(&mut self) {
+        let port = self.server.take().unwrap().port.into();
+        self.server = Some(Self::on_port(port, self.folder.path()));
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.server.as_ref().unwrap().child.id()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.server.as_ref().unwrap().url()
+    }
+}
+
+/// An agent that no hub has started; killed when dropped.
+pub(crate) struct Agent(pub(crate) Child);
+
+impl Agent {
+    /// One whose records a stream keeps.
+    pub(crate) fn start(tool: &Tool, url: &str) -> Self {
+        Self::run(Command::new(Self::program()), tool, url, &["--durable"])
+    }
+
+    pub(crate) fn program() -> PathBuf {
+        Path::new(env!("CARGO_BIN_EXE_x-tracer")).with_file_name("x-agent")
+    }
+
+    /// What is said in place of the program's name, and with these arguments besides.
+    pub(crate) fn run(mut program: Command, tool: &Tool, url: &str, more: &[&str]) -> Self {
+        let child = program
+            .args(["run", "--session", "s", "--node", "n"])
+            .args(more)
+            .args(["--probes", "tcpconnect", "--nats", url])
+            .args(["--target", &format!("pid:{}", tool.target())])
+            .arg("--tools-dir")
+            .arg(tool.folder())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(child.expect("x-agent"))
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// What hubs show, one after the other, and how far that came.
+pub(crate) struct Shown {
+    folder: TempDir,
+}
+
+impl Shown {
+    pub(crate) fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        Self { folder }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("records")
+    }
+
+    fn file(&self) -> File {
+        let mut append = OpenOptions::new();
+        append.create(true).append(true).open(self.path()).unwrap()
+    }
+
+    /// A hub that goes on where the last one stopped.
+    pub(crate) fn listen(&self, url: &str) -> Hub {
+        let bookmark = self.folder.path().join("bookmark");
+        let mut command = crate::process::command(&["listen", "--nats", url, "--durable"]);
+        command.args(["-o", "json", "--session", "s", "--bookmark"]);
+        Hub::spawn(command.arg(bookmark).stdout(self.file()))
+    }
+
+    /// Waits until so many lines are there.
+    pub(crate) fn wait_for_lines(&self, count: usize) {
+        let mut lines = BufReader::new(File::open(self.path()).unwrap());
+        let (mut seen, mut line) = (0, String::new());
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+        while seen < count {
+            line.clear();
+            if lines.read_line(&mut line).unwrap() == 0 {
+                assert!(std::time::Instant::now() < deadline, "{seen} lines");
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+            seen += usize::from(line.ends_with('\n'));
+        }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        std::fs::read_to_string(self.path()).unwrap()
+    }
+
+    fn numbers(&self) -> Vec<u64> {
+        numbers_of(self.text().lines())
+    }
+}
+
+#[test]
+fn hubs_and_servers_that_are_killed_cost_nothing() {
+    let mut server = KeepingServer::start();
+    let mut tool = Tool::new();
+    let shown = Shown::new();
+    let mut hub = shown.listen(&server.url());
+    hub.wait_for("listening on");
+    let _agent = Agent::start(&tool, &server.url());
+    let _done = tool.begun();
+    tool.print(LINES.into());
+    for (at, count) in [5_000, 20_000, 40_000, 60_000, 80_000]
+        .into_iter()
+        .enumerate()
+    {
+        shown.wait_for_lines(count);
+        drop(hub);
+        if at % 2 == 1 {
+            server.again();
+        }
+        hub = shown.listen(&server.url());
+    }
+    shown.wait_for_lines(usize::try_from(LINES).unwrap());
+    let end = hub.interrupt();
+    assert_eq!(end.code, Some(0), "{:#?}", end.stderr);
+    end.said("none missing among their numbers");
+    assert!(shown.numbers().into_iter().eq(0..LINES.into()));
+}
+
+#[test]
+fn a_hub_comes_when_all_is_over_and_the_past_can_be_seen_again() {
+    let server = KeepingServer::start();
+    let url = server.url();
+    let replay = |more: &[&str]| {
+        let mut arguments = vec!["replay", "--nats", &url, "-o", "json"];
+        arguments.extend(more);
+        run(&arguments)
+    };
+    let end = replay(&[]);
+    assert_eq!(end.code, Some(1), "{:#?}", end.stderr);
+    end.said("there is no stream `xtracer` on nats://127.0.0.1:");
+
+    let mut tool = Tool::new();
+    let mut agent = Agent::start(&tool, &url);
+    let mut done = tool.begun();
+    tool.print(5_000);
+    assert_ne!(done.read_line(&mut String::new()).unwrap(), 0);
+    // The agent ends with its tool, and then it has nothing left that is not kept.
+    drop(tool);
+    assert!(agent.0.wait().unwrap().success());
+
+    for more in [&[][..], &["--since", "1h"], &["--session", "s"]] {
+        let end = replay(more);
+        assert_eq!(end.code, Some(0), "{:#?}", end.stderr);
+        assert_eq!(numbers(&end), (0..5_000).collect::<Vec<_>>());
+        end.said("5000 records shown, none missing among their numbers");
+    }
+    for more in [&["--session", "other"][..], &["--probes", "tcplife"]] {
+        assert_eq!(replay(more).stdout.len(), 0);
+    }
+    let shown = Shown::new();
+    let mut hub = shown.listen(&url);
+    hub.wait_for("listening on");
+    shown.wait_for_lines(5_000);
+    // Whoever reads on with the same mark would take the other's records.
+    let mut other = shown.listen(&url);
+    other.wait_for("another x-tracer reads on with");
+    hub.interrupt();
+    assert!(shown.numbers().into_iter().eq(0..5_000));
+    let mut hub = shown.listen(&url);
+    hub.wait_for("listening on");
+    assert_eq!(hub.interrupt().code, Some(0));
+    assert_eq!(shown.numbers().len(), 5_000);
+}
+
+#[test]
+fn an_agent_that_is_killed_loses_nothing_that_was_kept() {
+    let server = KeepingServer::start();
+    let mut tool = Tool::new();
+    let shown = Shown::new();
+    let mut hub = shown.listen(&server.url());
+    hub.wait_for("listening on");
+    let agent = Agent::start(&tool, &server.url());
+    let mut done = tool.begun();
+    tool.print(LINES.into());
+    shown.wait_for_lines(30_000);
+    drop(agent);
+    // The end of its tool is the end of what that says.
+    std::io::copy(&mut done, &mut std::io::sink()).unwrap();
+    let _agent = Agent::start(&tool, &server.url());
+    let _done = tool.begun();
+    tool.print(1_000);
+    let numbers = loop {
+        let numbers = shown.text();
+        let numbers = numbers_of(numbers.lines().take(numbers.matches('\n').count()));
+        if numbers.ends_with(&[998, 999]) {
+            break numbers;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    let anew = numbers.len() - 1_000;
+    assert!(numbers[..anew].iter().copied().eq(0..anew as u64));
+    assert!(numbers[anew..].iter().copied().eq(0..1_000));
+    let end = hub.interrupt();
+    end.said("its agent was started again 1 times without having ended");
+    end.said("numbered anew 1");
+}
+
+#[test]
+fn a_server_of_our_own_keeps_what_nobody_has_shown() {
+    let folder = TempDir::new().unwrap();
+    let records = folder.path().join("records");
+    let file = || {
+        let mut append = OpenOptions::new();
+        append.create(true).append(true).open(&records).unwrap()
+    };
+    let streams = folder.path().join("kept");
+    let arguments = ["--durable", "--durable-dir", streams.to_str().unwrap()];
+    let mut session = Ordered::start_with(&arguments, &[], file());
+    session.print(20_000);
+    session.printed();
+    session.hub.signal(Signal::SIGKILL);
+    let mut session = session.start_again(&arguments, file());
+    session.print(1_000);
+    let end = session.end();
+    let text = std::fs::read_to_string(&records).unwrap();
+    let numbers = numbers_of(text.lines());
+    let anew = numbers.len() - 1_000;
+    assert!(numbers[..anew].iter().copied().eq(0..anew as u64), "{anew}");
+    assert!(numbers[anew..].iter().copied().eq(0..1_000));
+    assert_eq!(end.code, Some(6), "{:#?}", end.stderr);
+    end.said("without having ended");
+}
+
+#[test]
+fn a_session_may_have_a_stream_of_its_own() {
+    let mut session = Ordered::start_with(&["--durable"], &[], Stdio::piped());
+    session.print(20_000);
+    let end = session.end();
+    assert_eq!(end.code, Some(0), "{:#?}", end.stderr);
+    assert!(numbers(&end).into_iter().eq(0..20_000));
+    end.said("complete: every record that was published is shown, 20000 in all");
+}

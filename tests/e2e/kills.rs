@@ -1,0 +1,106 @@
+//! Kills in an order that a number decides: of the agent, the hub, the server and the tool, while a
+//! stream keeps the records. Whatever the number: what the stream keeps is shown, once and in order.
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::chaos::{Chance, freeze, seeds, signal};
+use crate::durable::{Agent, KeepingServer, Shown};
+use crate::outage::Tool;
+use crate::process::run;
+
+/// The schedules of every run; `XTRACER_SEED` names another one.
+const SEEDS: [u64; 2] = [1, 2];
+/// Faults in a schedule.
+const FAULTS: usize = 10;
+
+/// A schedule, and what it comes to: the lines that hubs have shown, and those that the stream keeps.
+fn schedule(seed: u64) -> (Vec<&'static str>, Vec<String>, Vec<String>) {
+    let mut chance = Chance::new(seed);
+    let mut server = KeepingServer::start();
+    let url = server.url();
+    let mut tool = Tool::new();
+    let shown = Shown::new();
+    let mut hub = shown.listen(&url);
+    hub.wait_for("listening on");
+    let mut agent = Agent::start(&tool, &url);
+    let mut done = tool.begun();
+    tool.print(1_000);
+    shown.wait_for_lines(1);
+    let mut faults = Vec::new();
+    for _ in 0..FAULTS {
+        tool.print(chance.below(8_000));
+        chance.pause();
+        faults.push(match chance.below(8) {
+            0 | 1 => {
+                drop(hub);
+                chance.pause();
+                hub = shown.listen(&url);
+                "the hub is killed"
+            }
+            2 => {
+                drop(agent);
+                std::io::copy(&mut done, &mut std::io::sink()).unwrap();
+                agent = Agent::start(&tool, &url);
+                done = tool.begun();
+                "the agent is killed"
+            }
+            3 => {
+                server.again();
+                "the server is killed"
+            }
+            4 => {
+                freeze(server.pid(), &mut chance);
+                "the server is stopped"
+            }
+            5 => {
+                freeze(hub.child.id(), &mut chance);
+                "the hub is stopped"
+            }
+            6 => {
+                freeze(agent.0.id(), &mut chance);
+                "the agent is stopped"
+            }
+            _ => match tool.process() {
+                // A tool that fails again and again is given up.
+                Some(pid) if !faults.contains(&"the tool is killed") => {
+                    signal(pid, Signal::SIGKILL);
+                    "the tool is killed"
+                }
+                _ => "nothing happens",
+            },
+        });
+    }
+    // With its tool the agent ends, and then it has nothing left that is not kept.
+    drop(tool);
+    assert!(agent.0.wait().unwrap().success(), "seed {seed}: {faults:?}");
+    let kept = run(&["replay", "--nats", &url, "-o", "json"]).stdout;
+    shown.wait_for_lines(kept.len());
+    hub.signal(Signal::SIGKILL);
+    drop(hub);
+    let shown = shown.text().lines().map(str::to_owned).collect();
+    (faults, shown, kept)
+}
+
+#[test]
+fn what_a_stream_keeps_is_shown_whoever_is_killed() {
+    for seed in seeds(&SEEDS) {
+        let (faults, shown, kept) = schedule(seed);
+        let context = format!("XTRACER_SEED={seed}: {faults:?}");
+        let seq = |line: &String| {
+            let record: Value = serde_json::from_str(line).unwrap();
+            record["seq"].as_u64().unwrap()
+        };
+        let mut last = 0;
+        for seq in shown.iter().map(seq) {
+            // Each agent counts from 1.
+            assert!(seq == last + 1 || seq == 1, "{seq} after {last}: {context}");
+            last = seq;
+        }
+        assert_eq!(shown.len(), kept.len(), "{context}");
+        assert!(
+            shown.iter().eq(kept.iter().map(|line| line.trim_end())),
+            "{context}"
+        );
+    }
+}
