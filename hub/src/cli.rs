@@ -16,6 +16,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use cleanup::CleanupArgs;
+pub(crate) use cluster::ClusterArgs;
 pub use doctor::DoctorArgs;
 pub use listen::ListenArgs;
 pub use local::LocalArgs;

@@ -16,6 +16,7 @@
 mod child;
 mod cleanup;
 pub mod cli;
+mod complete;
 mod console;
 mod doctor;
 mod durable;

@@ -10,12 +10,26 @@ use clap::{CommandFactory, FromArgMatches};
 use crate::cli::{Cli, Command};
 use crate::console::{print, say};
 use crate::exit::{Exit, Failure};
-use crate::{cleanup, doctor, listen, local, original, parse, replay, trace};
+use crate::{cleanup, complete, doctor, listen, local, original, parse, replay, trace};
 
 /// Does what the command line says. An error is said on standard error, in a line.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let arguments: Vec<_> = arguments.into_iter().collect();
     let words = arguments.get(1..).unwrap_or_default();
+    match complete::answered(&arguments) {
+        Ok(false) => {}
+        Ok(true) => return Exit::Done,
+        Err(error) => {
+            print(error.render().to_string().as_bytes());
+            return Exit::Usage;
+        }
+    }
+    if arguments
+        .first()
+        .is_some_and(|program| complete::is_kubectls(program))
+    {
+        return printed(&complete::for_kubectl(words));
+    }
     if original::is_original(words) {
         let program = arguments.first().map(|name| name.to_string_lossy());
         return match original::parse(&program.unwrap_or_default(), words) {
@@ -74,8 +88,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             ))
         }
         Command::Completion { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "x-tracer", &mut script);
+            let script = complete::script(shell).context("the completion script")?;
             Ok(printed(&script))
         }
     }

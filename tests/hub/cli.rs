@@ -116,9 +116,9 @@ fn help_version_and_completion_go_to_standard_output() {
         (&["local", "--help"], "--pidns"),
         (&["--version"], "x-tracer 0."),
         (&["version"], "wire contract 1"),
-        (&["completion", "bash"], "complete -F"),
+        (&["completion", "bash"], "_clap_complete_x_tracer x-tracer"),
         (&["completion", "zsh"], "#compdef x-tracer"),
-        (&["completion", "fish"], "complete -c x-tracer"),
+        (&["completion", "fish"], "--command x-tracer"),
     ] {
         let End {
             code,

@@ -32,6 +32,7 @@ mod kubelet;
 mod scene;
 mod terminal;
 
+mod complete;
 mod deploy;
 mod faults;
 mod follow;

@@ -11,7 +11,7 @@ use super::shared::duration;
 /// kubectl's options of the same names; its `--user` is `--kube-user`, since `--user` is NATS's here.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Cluster")]
-pub(super) struct ClusterArgs {
+pub(crate) struct ClusterArgs {
     /// Kubeconfig to use instead of those of $KUBECONFIG or ~/.kube/config
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -40,7 +40,7 @@ pub(super) struct ClusterArgs {
 
 impl ClusterArgs {
     /// What it means.
-    pub(super) fn options(self) -> Options {
+    pub(crate) fn options(self) -> Options {
         Options {
             kubeconfig: self.kubeconfig,
             context: self.context,

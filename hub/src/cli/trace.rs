@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 use x_k8s::find::{Choice, Reference};
 use x_k8s::manifest::{PullPolicy, Rights};
 
@@ -11,6 +12,7 @@ use super::cluster::ClusterArgs;
 use super::durable::DurableArgs;
 use super::login::LoginArgs;
 use super::shared::{EndArgs, Output, ProbeList, duration, probes};
+use crate::complete;
 use crate::exit::{Exit, Failure};
 use crate::receive::Address;
 use crate::show::Format;
@@ -62,10 +64,10 @@ pub struct TraceArgs {
 struct TargetArgs {
     /// What to trace: POD, pod/NAME, deployment/NAME, statefulset/NAME, daemonset/NAME, job/NAME, replicaset/NAME;
     /// with nothing named, a terminal shows the pods to choose from
-    #[arg(value_name = "POD|KIND/NAME")]
+    #[arg(value_name = "POD|KIND/NAME", add = ArgValueCompleter::new(complete::pods))]
     references: Vec<Reference>,
     /// Namespace of the pods [default: the context's]
-    #[arg(short, long, value_name = "NAME", conflicts_with = "all_namespaces")]
+    #[arg(short, long, value_name = "NAME", conflicts_with = "all_namespaces", add = ArgValueCompleter::new(complete::namespaces))]
     namespace: Option<String>,
     /// Pods of all namespaces
     #[arg(short = 'A', long)]
@@ -80,7 +82,7 @@ struct TargetArgs {
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
     /// Container to trace [default: all that run]
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", add = ArgValueCompleter::new(complete::containers))]
     container: Option<String>,
     /// All containers of the pods; it is the default
     #[arg(long, conflicts_with = "container")]
@@ -119,7 +121,8 @@ struct AgentArgs {
         long,
         env = "XTRACER_AGENT_NAMESPACE",
         value_name = "NAME",
-        default_value = "default"
+        default_value = "default",
+        add = ArgValueCompleter::new(complete::namespaces)
     )]
     agent_namespace: String,
     /// Give the agent every right, where fewer do not work
