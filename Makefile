@@ -17,6 +17,7 @@ test: deps ## every test: units, real servers, real programs, a real kernel, a r
 	tests/k8s/tools
 	cargo test --locked --workspace
 	python3 -m unittest discover tests/lab
+	python3 -m unittest discover k8s/image
 	tests/lab/lab test
 	tests/cluster/cluster test
 
