@@ -27,8 +27,12 @@ lab: deps ## the seven tools on a real kernel in a virtual machine; DEBIAN=13 fo
 
 .PHONY: cluster
 cluster: deps ## the seven tools in a pod of a real Kubernetes: its node is a virtual machine
-	tests/cluster/cluster test --probes tcptracer,tcpconnect,tcpaccept,tcplife,execsnoop,biosnoop,cachetop
-	tests/cluster/cluster test --server own --restart
+	tests/cluster/cluster test --probes tcptracer,tcpconnect,tcpaccept,tcplife,execsnoop,biosnoop,cachetop \
+	  --then --server own --restart \
+	  --then --server in-cluster \
+	  --then --output classic \
+	  --then --probes execsnoop --rights bpf --lacks CAP_SYS_ADMIN \
+	  --then --probes execsnoop --rights bpf --paranoid 2
 
 .PHONY: image
 image: deps ## the agent's image as an OCI archive, without a container daemon; DEBIAN=13 for another release

@@ -10,10 +10,16 @@ import time
 from pathlib import Path
 
 
-class Tracer:
-    """`x-tracer trace`, its stdout and stderr also in files of `folder`."""
+# What an original's line says that one can hold against a record; where in it depends on the probe.
+CLASSIC = re.compile(r"\{Probe:(\w+) \|Sys_Time: \d\d:\d\d:\d\d (?=.*?\bPID:(\d+) )(?=.*?\b(?:PNAME: ?|CMD:)(.*?) \|)")
 
-    def __init__(self, command: list, folder: Path) -> None:
+
+class Tracer:
+    """`x-tracer trace -o OUTPUT`, its stdout and stderr also in files of `folder`."""
+
+    def __init__(self, command: list, output: str, folder: Path) -> None:
+        self.parse = {"json": json.loads, "classic": self._classic}[output]
+        # Whole ones, or what a line says of them.
         self.records: list = []
         # (True, a record) of stdout and (False, a line) of stderr.
         self.news: queue.Queue = queue.Queue(100_000)
@@ -37,9 +43,17 @@ class Tracer:
                 take(line)
 
     def _record(self, line: bytes) -> None:
-        record = json.loads(line)
+        record = self.parse(line)
         self.records.append(record)
         self.news.put((True, record))
+
+    @staticmethod
+    def _classic(line: bytes) -> dict:
+        found = CLASSIC.match(line.decode())
+        if not found:
+            # Of no record.
+            return {"probe": "none", "pid": 0, "comm": repr(line)}
+        return {"probe": found[1], "pid": int(found[2]), "comm": found[3]}
 
     def _line(self, line: bytes) -> None:
         self.news.put((False, line.decode(errors="replace").rstrip()))
