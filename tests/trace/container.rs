@@ -28,6 +28,14 @@ impl Container {
         Self::with("sh -c 'echo up; read end'; true")
     }
 
+    /// One in the PID namespace of another, as in a pod with `shareProcessNamespace`.
+    pub(crate) fn start_in(other: &Self) -> Self {
+        let target = other.pid;
+        Self::with(&format!(
+            "exec nsenter --target {target} --pid sh -c 'echo up; read end'"
+        ))
+    }
+
     /// `main` runs its process as a child.
     fn with(main: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);

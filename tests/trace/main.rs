@@ -46,3 +46,4 @@ mod odd;
 mod original;
 mod pick;
 mod refuse;
+mod shared;

@@ -63,8 +63,8 @@ impl Rights {
             String::new()
         };
         Some(format!(
-            "the agent lacks {}: give them to its container (x-tracer trace --rights admin does; --privileged \
-             gives all){or}",
+            "the agent lacks {}: its container must have that (x-tracer trace --rights admin gives it; \
+             --privileged gives all){or}",
             missing.join(" and ")
         ))
     }
