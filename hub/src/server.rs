@@ -26,8 +26,8 @@ use crate::local::{NotFound, find_server};
 use crate::receive::{Access, Address};
 use crate::secret::write_secret;
 use certificate::Certificate;
-pub(crate) use login::Login;
-use login::{User, hub_inbox};
+use login::LOGIN_TIME;
+pub(crate) use login::{Login, Logins, hub_inbox};
 
 /// How long a server may take until it says where it listens.
 const READY: Duration = Duration::from_secs(20);
@@ -35,8 +35,6 @@ const READY: Duration = Duration::from_secs(20);
 const LAST_WORDS: usize = 2000;
 /// Its log's name in its folder.
 const LOG: &str = "log";
-/// Seconds that a client may take to log in. A busy machine needs more than the server's own 2.
-const LOGIN_TIME: u32 = 10;
 /// How long the server waits for a reader that takes nothing, before it drops what is meant for it.
 const WRITE_DEADLINE: &str = "60s";
 
@@ -136,8 +134,7 @@ pub(crate) struct Server {
     pub address: Address,
     /// The port that it listens on.
     pub port: u16,
-    hub: Login,
-    agents: Vec<(String, Login)>,
+    logins: Logins,
     /// The authority that its clients must trust, PEM; none without TLS.
     pub ca: Option<String>,
     /// Removed when dropped.
@@ -163,18 +160,12 @@ impl Server {
             .permissions(Permissions::from_mode(0o700))
             .tempdir()
             .map_err(step("make a folder"))?;
-        let hub = User::hub(&plan.session, plan.keep.is_on()).map_err(step("make a password"))?;
-        let agents = plan
-            .nodes
-            .into_iter()
-            .map(|node| Ok((User::agent(&plan.session, &node)?, node)))
-            .collect::<io::Result<Vec<_>>>()
+        let logins = Logins::new(&plan.session, plan.nodes, plan.keep.is_on())
             .map_err(step("make a password"))?;
         let ports = folder.path().join("ports");
         std::fs::create_dir(&ports).map_err(step("make a folder"))?;
         let mut configuration = configuration(folder.path(), &ports);
-        let users = agents.iter().map(|(user, _)| user).chain([&hub]);
-        configuration["authorization"]["users"] = users.map(User::to_json).collect();
+        configuration["authorization"] = logins.authorization();
         if let Some(streams) = plan.keep.folder(folder.path()) {
             configuration["jetstream"] = json!({ "store_dir": streams });
         }
@@ -220,11 +211,7 @@ impl Server {
             session: plan.session,
             address: plan.reach.address(port),
             port,
-            hub: hub.login,
-            agents: agents
-                .into_iter()
-                .map(|(user, node)| (node, user.login))
-                .collect(),
+            logins,
             ca,
             folder,
         })
@@ -232,7 +219,7 @@ impl Server {
 
     /// How the hub logs in.
     pub(crate) fn access(&self) -> Access {
-        let Login { user, password } = self.hub.clone();
+        let Login { user, password } = self.logins.hub().clone();
         Access {
             password: Some((user, password)),
             tls_ca: self.ca.as_ref().map(|_| self.folder.path().join(CA)),
@@ -241,10 +228,15 @@ impl Server {
         }
     }
 
+    /// Who may log in.
+    pub(crate) fn logins(&self) -> &Logins {
+        &self.logins
+    }
+
     /// How the agent of a node logs in; none for a node that the server was not started for.
     pub(crate) fn agent(&self, node: &str) -> Option<&Login> {
-        let (_, login) = self.agents.iter().find(|(name, _)| name == node)?;
-        Some(login)
+        let mut agents = self.logins.agents();
+        agents.find_map(|(name, login)| (name == node).then_some(login))
     }
 
     /// A private folder that goes with the server.
@@ -350,7 +342,6 @@ fn configuration(folder: &Path, ports: &Path) -> Value {
         "ports_file_dir": ports,
         "log_file": folder.join(LOG),
         "write_deadline": WRITE_DEADLINE,
-        "authorization": { "timeout": LOGIN_TIME },
     })
 }
 

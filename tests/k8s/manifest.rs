@@ -9,6 +9,7 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
 use x_k8s::manifest::{
     AgentSpec, AgentTarget, NatsSecrets, NatsServerSpec, PullPolicy, Resources, Rights, SpecError,
     agent, nats_server,
@@ -97,7 +98,7 @@ fn server() -> NatsServerSpec {
         image: "itriperegrine/x-agent:0.1.0-debian13".to_owned(),
         pull_policy: PullPolicy::IfNotPresent,
         pull_secrets: Vec::new(),
-        token: "t0ken".to_owned(),
+        authorization: json!({"users": [{"user": "u", "password": "p"}]}),
         deadline_seconds: None,
         made_by: Some("me@laptop".to_owned()),
     }
@@ -219,9 +220,9 @@ fn what_would_not_reach_the_agent_is_refused() {
         ..classic()
     })
     .unwrap_err();
-    for token in ["", "a\"b", "a b", "$HOME"] {
+    for authorization in [json!({}), json!({"users": []}), json!({"users": "all"})] {
         nats_server(&NatsServerSpec {
-            token: token.to_owned(),
+            authorization,
             ..server()
         })
         .unwrap_err();

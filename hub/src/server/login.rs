@@ -1,5 +1,6 @@
 //! Who may log in to our server, and what each may do there.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
@@ -8,6 +9,8 @@ use serde_json::{Value, json};
 
 use crate::secret::random_name;
 
+/// Seconds that a client may take to log in. A busy machine needs more than the server's own 2.
+pub(super) const LOGIN_TIME: u32 = 10;
 /// The hub's user.
 const HUB: &str = "x-tracer";
 
@@ -26,10 +29,58 @@ impl fmt::Debug for Login {
     }
 }
 
+/// All who may log in to the server of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Logins {
+    hub: User,
+    agents: BTreeMap<String, User>,
+}
+
+impl Logins {
+    /// The hub and an agent on each of these nodes, with new passwords.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub(crate) fn new(
+        session: &str,
+        nodes: impl IntoIterator<Item = String>,
+        streams: bool,
+    ) -> io::Result<Self> {
+        let agents = nodes.into_iter().map(|node| {
+            let agent = User::agent(session, &node)?;
+            Ok((node, agent))
+        });
+        Ok(Self {
+            hub: User::hub(session, streams)?,
+            agents: agents.collect::<io::Result<_>>()?,
+        })
+    }
+
+    /// The hub's.
+    pub(crate) fn hub(&self) -> &Login {
+        &self.hub.login
+    }
+
+    /// Those of the agents, by their nodes.
+    pub(crate) fn agents(&self) -> impl Iterator<Item = (&str, &Login)> {
+        let agents = self.agents.iter();
+        agents.map(|(node, user)| (node.as_str(), &user.login))
+    }
+
+    /// The server's `authorization`.
+    pub(crate) fn authorization(&self) -> Value {
+        let users = self.agents.values().chain([&self.hub]);
+        json!({
+            "timeout": LOGIN_TIME,
+            "users": users.map(User::to_json).collect::<Vec<_>>(),
+        })
+    }
+}
+
 /// A login and its rights, as the server's configuration has them.
 #[derive(Clone, Debug)]
-pub(super) struct User {
-    pub(super) login: Login,
+struct User {
+    login: Login,
     publish: Vec<String>,
     subscribe: Vec<String>,
     /// May answer what it reads, wherever the answer is to go.
@@ -43,7 +94,7 @@ impl User {
     ///
     /// # Errors
     /// When the system has no randomness to give.
-    pub(super) fn hub(session: &str, streams: bool) -> io::Result<Self> {
+    fn hub(session: &str, streams: bool) -> io::Result<Self> {
         let inbox = format!("{}.>", hub_inbox(session));
         let session = encode_token(session);
         let mut publish = vec![
@@ -73,7 +124,7 @@ impl User {
     ///
     /// # Errors
     /// When the system has no randomness to give.
-    pub(super) fn agent(session: &str, node: &str) -> io::Result<Self> {
+    fn agent(session: &str, node: &str) -> io::Result<Self> {
         let inbox = format!("{}.>", agent_inbox(session, node));
         let (session, node) = (encode_token(session), encode_token(node));
         Ok(Self {
@@ -85,7 +136,7 @@ impl User {
     }
 
     /// As the server's configuration has it.
-    pub(super) fn to_json(&self) -> Value {
+    fn to_json(&self) -> Value {
         json!({
             "user": self.login.user,
             "password": self.login.password,
@@ -99,7 +150,7 @@ impl User {
 }
 
 /// Where the hub's messages to itself go.
-pub(super) fn hub_inbox(session: &str) -> String {
+pub(crate) fn hub_inbox(session: &str) -> String {
     format!("_INBOX.x-tracer.{}", encode_token(session))
 }
 

@@ -68,7 +68,7 @@ async fn listens_on_loopback_and_is_gone_with_its_files() {
     );
     let argv = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
     let log = std::fs::read_to_string(folder.join(LOG)).unwrap();
-    for login in [&server.hub, server.agent("n1").unwrap()] {
+    for login in [server.logins().hub(), server.agent("n1").unwrap()] {
         assert!(login.password.len() >= 32);
         assert!(!argv.contains(&login.password) && !log.contains(&login.password));
         assert!(!format!("{login:?}").contains(&login.password));
@@ -122,7 +122,7 @@ async fn an_agent_writes_for_its_node_and_reads_nothing() {
 #[tokio::test]
 async fn the_hub_reads_its_session_and_writes_nothing() {
     let server = Server::start(plan(Reach::Loopback)).await.unwrap();
-    let mut hub = Guest::enter(&server, &server.hub, &hub_inbox("s.1")).await;
+    let mut hub = Guest::enter(&server, server.logins().hub(), &hub_inbox("s.1")).await;
     for bad in [
         "xtracer.v1.s%2E1.n1.status",
         "_INBOX.x-agent.other.n1.1",
@@ -143,7 +143,7 @@ async fn nobody_enters_without_a_login() {
         for options in [
             ConnectOptions::new(),
             ConnectOptions::with_token("x".into()),
-            ConnectOptions::with_user_and_password(server.hub.user.clone(), "x".into()),
+            ConnectOptions::with_user_and_password(server.logins().hub().user.clone(), "x".into()),
         ] {
             let options = match &server.ca {
                 Some(_) => options.add_root_certificates(ca.clone()),
@@ -219,7 +219,7 @@ async fn nobody_takes_anything_out_of_the_stream() {
 
     let login = server.agent("n1").unwrap().clone();
     let mut agent = Guest::enter(&server, &login, "_INBOX.x-agent.s%2E1.n1").await;
-    let mut hub = Guest::enter(&server, &server.hub, "_INBOX.x-tracer.s%2E1").await;
+    let mut hub = Guest::enter(&server, server.logins().hub(), "_INBOX.x-tracer.s%2E1").await;
     for call in [
         "STREAM.DELETE.xtracer",
         "STREAM.PURGE.xtracer",

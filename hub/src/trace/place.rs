@@ -19,8 +19,7 @@ use crate::durable::{self, Durable};
 use crate::exit::Failure;
 use crate::local::host_name;
 use crate::receive::{Access, Address, Connection};
-use crate::secret::random_name;
-use crate::server::{self, Keep, Reach, Server, ServerError};
+use crate::server::{self, Keep, Login, Logins, Reach, Server, ServerError};
 use crate::session::Reading;
 use crate::show::Bookmark;
 
@@ -56,7 +55,7 @@ pub(super) struct Route {
     /// Where the server is, unless it is the hub's on the original's port.
     pub url: Option<String>,
     /// How to log in.
-    logins: Logins,
+    logins: NodeLogins,
     /// Where the hub is.
     pub hub_address: Option<String>,
     /// Whether the agents take orders: where nobody else can give any.
@@ -64,7 +63,7 @@ pub(super) struct Route {
 }
 
 /// How agents log in.
-enum Logins {
+enum NodeLogins {
     /// All alike.
     Same(NatsSecrets),
     /// Each node's for itself.
@@ -83,13 +82,30 @@ pub(super) struct Place {
     pub link: Link,
 }
 
+impl NodeLogins {
+    /// Those of a server of ours, with the authority to trust if it speaks TLS.
+    fn of(logins: &Logins, ca: Option<&str>) -> Self {
+        let secrets = |login: &Login| NatsSecrets {
+            login: Some((login.user.clone(), login.password.clone())),
+            ca: ca.map(|ca| ca.as_bytes().to_vec()),
+            ..NatsSecrets::default()
+        };
+        let agents = logins.agents();
+        Self::ByNode(
+            agents
+                .map(|(node, login)| (node.to_owned(), secrets(login)))
+                .collect(),
+        )
+    }
+}
+
 impl Route {
     /// The way to the user's own server, for agents that log in as we do. Others may write there too, so they
     /// take no orders.
     fn to(address: &Address, access: &Access) -> Result<Self, Failure> {
         Ok(Self {
             url: Some(address.to_string()),
-            logins: Logins::Same(secrets(access)?),
+            logins: NodeLogins::Same(secrets(access)?),
             hub_address: None,
             orders: false,
         })
@@ -98,8 +114,8 @@ impl Route {
     /// How the agent of a node logs in.
     pub(super) fn secrets(&self, node: &str) -> NatsSecrets {
         match &self.logins {
-            Logins::Same(secrets) => secrets.clone(),
-            Logins::ByNode(logins) => logins.get(node).cloned().unwrap_or_default(),
+            NodeLogins::Same(secrets) => secrets.clone(),
+            NodeLogins::ByNode(logins) => logins.get(node).cloned().unwrap_or_default(),
         }
     }
 }
@@ -172,18 +188,9 @@ impl Place {
         };
         let server = server.context("no NATS server")?;
         let url = format!("tls://{}:{}", bracketed(&hub), server.port);
-        let logins = nodes.iter().filter_map(|node| {
-            let login = server.agent(&node.name)?;
-            let secrets = NatsSecrets {
-                login: Some((login.user.clone(), login.password.clone())),
-                ca: server.ca.clone().map(String::into_bytes),
-                ..NatsSecrets::default()
-            };
-            Some((node.name.clone(), secrets))
-        });
         let route = Route {
             url: (server.port != HUB_PORT).then(|| url.clone()),
-            logins: Logins::ByNode(logins.collect()),
+            logins: NodeLogins::of(server.logins(), server.ca.as_deref()),
             hub_address: Some(hub),
             orders: true,
         };
@@ -236,7 +243,7 @@ impl Place {
     }
 
     async fn in_cluster(base: &Base, config: &Config, nodes: &[Node]) -> Result<Self, Failure> {
-        let (bundle, token) = server_pod(base, config, nodes)?;
+        let (bundle, logins) = server_pod(base, config, nodes)?;
         say(format!(
             "making a NATS server in the cluster: {}/{}",
             bundle.namespace(),
@@ -253,8 +260,10 @@ impl Place {
         let forward = PortForward::open(&base.cluster, &up.namespace, &up.name, NATS_PORT).await?;
         let address = format!("nats://{}", forward.address());
         let address: Address = address.parse().context("the forwarded port")?;
+        let Login { user, password } = logins.hub().clone();
         let access = Access {
-            token: Some(token.clone()),
+            password: Some((user, password)),
+            inbox: Some(server::hub_inbox(base.session.as_str())),
             ..Access::default()
         };
         let orders = orders(&address, &access).await?;
@@ -275,7 +284,7 @@ impl Place {
             },
             route: Route {
                 url: Some(url),
-                logins: Logins::Same(by_token(token)),
+                logins: NodeLogins::of(&logins, None),
                 hub_address: None,
                 orders: true,
             },
@@ -297,19 +306,22 @@ pub(super) async fn planned(
         Nats::Own | Nats::Auto => {
             let route = Route {
                 hub_address: Some(own_address(base, config).await?),
-                logins: Logins::Same(by_token("made-when-the-server-starts".to_owned())),
+                logins: NodeLogins::Same(NatsSecrets {
+                    token: Some("made-when-the-server-starts".to_owned()),
+                    ..NatsSecrets::default()
+                }),
                 url: None,
                 orders: true,
             };
             (None, route)
         }
         Nats::InCluster => {
-            let (bundle, secret) = server_pod(base, config, nodes)?;
+            let (bundle, logins) = server_pod(base, config, nodes)?;
             // The pod's address, which agents get, is not known before it runs.
             let name = nats_name(&base.session);
             let route = Route {
                 url: Some(format!("nats://{name}.{}:{NATS_PORT}", base.namespace)),
-                logins: Logins::Same(by_token(secret)),
+                logins: NodeLogins::of(&logins, None),
                 hub_address: None,
                 orders: true,
             };
@@ -318,15 +330,10 @@ pub(super) async fn planned(
     })
 }
 
-fn by_token(token: String) -> NatsSecrets {
-    NatsSecrets {
-        token: Some(token),
-        ..NatsSecrets::default()
-    }
-}
-
-fn server_pod(base: &Base, config: &Config, nodes: &[Node]) -> Result<(Bundle, String), Failure> {
-    let token = random_name(32).context("cannot make a token")?;
+fn server_pod(base: &Base, config: &Config, nodes: &[Node]) -> Result<(Bundle, Logins), Failure> {
+    let names = nodes.iter().map(|node| node.name.clone());
+    let logins =
+        Logins::new(base.session.as_str(), names, false).context("cannot make passwords")?;
     let spec = NatsServerSpec {
         session: base.session.clone(),
         namespace: base.namespace.clone(),
@@ -335,12 +342,12 @@ fn server_pod(base: &Base, config: &Config, nodes: &[Node]) -> Result<(Bundle, S
             .map_or_else(String::new, |node| node.image.clone()),
         pull_policy: config.pod.pull_policy,
         pull_secrets: config.pod.pull_secrets.clone(),
-        token: token.clone(),
+        authorization: logins.authorization(),
         deadline_seconds: None,
         made_by: Some(made_by()),
     };
     let bundle = manifest::nats_server(&spec).map_err(x_k8s::Error::from)?;
-    Ok((bundle, token))
+    Ok((bundle, logins))
 }
 
 /// What comes from the session, as it comes or as a stream keeps it.

@@ -37,8 +37,8 @@ pub struct NatsServerSpec {
     pub pull_policy: PullPolicy,
     /// Secrets to pull it with, by name.
     pub pull_secrets: Vec<String>,
-    /// The token that clients must know: letters, digits, `-` and `_`.
-    pub token: String,
+    /// Who may log in, and what each may do: the server's `authorization`, as JSON.
+    pub authorization: serde_json::Value,
     /// End the pod after so many seconds, whatever happens.
     pub deadline_seconds: Option<u32>,
     /// Who asks for it, as `user@machine`.
@@ -48,19 +48,15 @@ pub struct NatsServerSpec {
 /// The server and what belongs to it.
 ///
 /// # Errors
-/// [`SpecError`] for a token that would not survive the server's configuration, or an empty one.
+/// [`SpecError`] for an image that can't be one, and for a server that anybody may use.
 pub fn nats_server(spec: &NatsServerSpec) -> Result<Bundle, SpecError> {
     check_image(&spec.image)?;
-    let good = !spec.token.is_empty()
-        && spec
-            .token
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    if !good {
+    let users = spec.authorization["users"].as_array();
+    if users.is_none_or(Vec::is_empty) {
         return Err(SpecError::value(
-            "the NATS token",
+            "the NATS server's logins",
             "…",
-            "it must be letters, digits, '-' and '_'",
+            "without any, everybody could log in",
         ));
     }
     let name = nats_name(&spec.session);
@@ -68,10 +64,7 @@ pub fn nats_server(spec: &NatsServerSpec) -> Result<Bundle, SpecError> {
         spec.session
             .metadata(&spec.namespace, name.clone(), APP_VALUE)
     };
-    let configuration = format!(
-        "port: {NATS_PORT}\nauthorization {{ token: \"{}\" }}\n",
-        spec.token
-    );
+    let configuration = format!("port: {NATS_PORT}\nauthorization: {}\n", spec.authorization);
     let secret = Secret {
         metadata: metadata(),
         data: Some(BTreeMap::from([(
