@@ -194,6 +194,7 @@ fn config(namespace: String, pod: &TargetPod, kind: bool) -> Config {
             fields: None,
             node: None,
             choice: Choice::default(),
+            wait: false,
         },
         pod: PodConfig {
             namespace: variable("XTRACER_AGENT_NAMESPACE", "default"),

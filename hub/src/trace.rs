@@ -108,7 +108,7 @@ pub(crate) async fn run(request: Request) -> Result<Exit, Failure> {
         }
     } else {
         tokio::select! {
-            found = find(&cluster, &config) => found?,
+            found = aim::find_or_wait(&cluster, &config) => found?,
             () = signals.next() => return Err(anyhow!("ended while it was starting").into()),
         }
     };

@@ -14,7 +14,8 @@ pub use order::{Obeyed, Order, OrderSubject};
 pub use status::{Ledger, Sight, State, Status, Verdict};
 pub use store::{STREAM, Store, size};
 pub use subject::{
-    PLACE_END, StatusSubject, Subject, SubjectError, agent_inbox, decode_token, encode_token,
+    AGENT_INBOXES, PLACE_END, StatusSubject, Subject, SubjectError, agent_inbox, decode_token,
+    encode_token,
 };
 
 /// The version of the contract. A reader refuses any other; a writer may add members within one.

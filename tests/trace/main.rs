@@ -47,3 +47,4 @@ mod original;
 mod pick;
 mod refuse;
 mod shared;
+mod wait;

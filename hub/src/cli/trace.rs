@@ -61,6 +61,7 @@ pub struct TraceArgs {
 
 /// What to trace.
 #[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "flags, each of its own")]
 struct TargetArgs {
     /// What to trace: POD, pod/NAME, deployment/NAME, statefulset/NAME, daemonset/NAME, job/NAME, replicaset/NAME;
     /// with nothing named, a terminal shows the pods to choose from
@@ -87,6 +88,9 @@ struct TargetArgs {
     /// All containers of the pods; it is the default
     #[arg(long, conflicts_with = "container")]
     all_containers: bool,
+    /// Wait until there is something to trace, instead of failing
+    #[arg(long)]
+    wait: bool,
     /// Trace pods that use the node's PID namespace (hostPID) too: by the containers' cgroups
     #[arg(long)]
     host_pid_ok: bool,
@@ -215,6 +219,7 @@ impl TargetArgs {
                 container: self.container,
                 host_pid_ok: self.host_pid_ok,
             },
+            wait: self.wait,
         })
     }
 }

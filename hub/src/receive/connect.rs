@@ -11,7 +11,7 @@ use async_nats::{
     Client, ConnectOptions, Event, Message, RequestErrorKind, ServerError, Subscriber,
 };
 use futures_util::StreamExt;
-use probeparser::wire::{PLACE_END, Store, encode_token};
+use probeparser::wire::{AGENT_INBOXES, PLACE_END, Store, encode_token};
 use tokio::sync::mpsc;
 
 use super::address::Address;
@@ -107,7 +107,7 @@ fn is_of(place: &str, subject: &str) -> bool {
         let (session, rest) = rest.split_once('.')?;
         Some((session, rest.split_once('.')?.0))
     });
-    let inbox = place.strip_prefix("_INBOX.x-agent.");
+    let inbox = place.strip_prefix(AGENT_INBOXES);
     agent.is_some_and(|(session, node)| {
         let rest = inbox.and_then(|inbox| inbox.strip_prefix(session)?.strip_prefix('.'));
         rest.and_then(|rest| rest.strip_prefix(node))
@@ -329,7 +329,7 @@ impl Connection {
                         continue;
                     }
                     Change::Said(format!(
-                        "{error}: agents can't be told what was read, and may send faster than that: ask for the right to publish to _INBOX.x-agent.>"
+                        "{error}: agents can't be told what was read, and may send faster than that: ask for the right to publish to {AGENT_INBOXES}>"
                     ))
                 }
                 Some(Event::ServerError(error)) => Change::Said(error.to_string()),
@@ -364,7 +364,7 @@ fn is_muzzle(complaint: &str) -> bool {
     complaint
         .to_lowercase()
         .contains("permissions violation for publish")
-        && complaint.contains("_INBOX.x-agent.")
+        && complaint.contains(AGENT_INBOXES)
 }
 
 /// The next error that the server reports.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
-use probeparser::wire::{STREAM, agent_inbox, encode_token};
+use probeparser::wire::{AGENT_INBOXES, STREAM, agent_inbox, encode_token};
 use serde_json::{Value, json};
 
 use crate::secret::random_name;
@@ -99,7 +99,7 @@ impl User {
         let session = encode_token(session);
         let mut publish = vec![
             inbox.clone(),
-            format!("_INBOX.x-agent.{session}.>"),
+            format!("{AGENT_INBOXES}{session}.>"),
             format!("xtracer-orders.v1.{session}.*"),
         ];
         if streams {

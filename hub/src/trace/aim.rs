@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use x_k8s::find::{self, Choice, ContainerId, OwnerKind, Query, Reference, TargetPod, Targets};
+use futures_util::StreamExt;
+use x_k8s::find::{
+    self, Change, Choice, ContainerId, OwnerKind, Query, Reference, TargetPod, Targets,
+};
 use x_k8s::manifest::AgentTarget;
 use x_k8s::{Cluster, node};
 
 use super::Config;
 use crate::console::say;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 
 /// What the user named.
 #[derive(Clone)]
@@ -27,6 +30,8 @@ pub(crate) struct Aim {
     pub node: Option<String>,
     /// Which containers of them.
     pub choice: Choice,
+    /// Whether to wait until there is something to trace.
+    pub wait: bool,
 }
 
 /// What there is to trace.
@@ -150,6 +155,37 @@ pub(crate) async fn find(cluster: &Cluster, config: &Config) -> Result<Found, Fa
         targets: all,
         open_ended: aim.is_open_ended(),
     })
+}
+
+/// The same, once there is something, if the user wants to wait for it.
+///
+/// # Errors
+/// The same, and when an owner of pods is not there.
+pub(super) async fn find_or_wait(cluster: &Cluster, config: &Config) -> Result<Found, Failure> {
+    let aim = &config.aim;
+    loop {
+        let why = match find(cluster, config).await {
+            Err(failure) if aim.wait && failure.exit == Exit::NoTarget => failure.error,
+            found => return found,
+        };
+        let targets = find::resolve_if_any(cluster, &aim.query(cluster)).await?;
+        if targets
+            .pods()
+            .iter()
+            .any(|pod| pod.choose(&aim.choice).is_ok())
+        {
+            continue;
+        }
+        say(format!("waiting: {why:#}"));
+        let mut changes = targets.watch(cluster);
+        while let Some(change) = changes.next().await {
+            match change {
+                Change::ContainerStarted { pod, .. } if pod.choose(&aim.choice).is_ok() => break,
+                Change::Interrupted(cause) => say(format!("pods can't be watched now: {cause}")),
+                _ => {}
+            }
+        }
+    }
 }
 
 pub(super) fn target(pod: &TargetPod, container: &str, id: &ContainerId) -> AgentTarget {

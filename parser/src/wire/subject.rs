@@ -58,11 +58,14 @@ pub fn decode_token(token: &str) -> Option<String> {
 /// of a user answers there, so that the agent sends no faster than it is read.
 pub const PLACE_END: &str = ".end";
 
+/// What the inboxes of all agents begin with.
+pub const AGENT_INBOXES: &str = "_INBOX.x-agent.";
+
 /// Where an agent's messages to itself, and answers to it, go: a place that no other agent may read.
 #[must_use]
 pub fn agent_inbox(session: &str, node: &str) -> String {
     let (session, node) = (encode_token(session), encode_token(node));
-    format!("_INBOX.x-agent.{session}.{node}")
+    format!("{AGENT_INBOXES}{session}.{node}")
 }
 
 /// The subject of a record.
