@@ -63,6 +63,10 @@ bench: deps ## lines/s of the parser, ns of a verdict
 fuzz: deps ## every fuzz target for a minute
 	parser/fuzz/run 60
 
+.PHONY: chaos
+chaos: deps ## kills, stops and cut cables in an order that seeds decide; MINUTES=10
+	tests/chaos $(MINUTES)
+
 .PHONY: deps
 deps: ## what apt can install (the other targets do it by themselves)
 	@.ci/deps

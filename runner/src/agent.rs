@@ -25,8 +25,9 @@ use crate::sight::{Canary, News, Told, Watch};
 
 /// How often a probe's ledger is published while it changes.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
-/// How long the queue may take to empty when we were asked to end: whoever asks does not wait for ever.
-const DRAIN: Duration = Duration::from_secs(12);
+/// How long the queue may take to empty when we were asked to end. Whoever asks waits 20 s (the hub, and a
+/// pod's grace), of which the tools take up to 6 and the last words up to 6 more.
+const DRAIN: Duration = Duration::from_secs(8);
 
 /// What stands ready before the first tool is started.
 pub(crate) struct Prepared {

@@ -25,6 +25,7 @@ mod lines;
 mod logins;
 mod minutes;
 mod outage;
+mod ports;
 mod processes;
 mod sight;
 mod strangers;

@@ -22,7 +22,7 @@ pub(crate) fn local(pid: u32, tools: &Path, arguments: &[&str]) -> Command {
         .args([
             "local",
             "--timeout",
-            "60s",
+            "180s",
             "--pid",
             &pid.to_string(),
             "--tools-dir",
