@@ -1,15 +1,17 @@
 //! Where the records go: the NATS server that agents and hub have in common.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
-use std::path::Path;
+mod here;
+mod route;
+
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use x_k8s::error::Cause;
 use x_k8s::manifest::{self, Bundle, NATS_PORT, NatsSecrets, NatsServerSpec, nats_name};
-use x_k8s::node::{self, NodeError};
 use x_k8s::portforward::PortForward;
+
+use here::{HUB_PORT, bracketed, listen, own_address};
+use route::NodeLogins;
+pub(super) use route::Route;
 
 use super::aim::Node;
 use super::fleet::{Base, Link};
@@ -17,14 +19,10 @@ use super::{Config, made_by};
 use crate::console::say;
 use crate::durable::{self, Durable};
 use crate::exit::Failure;
-use crate::local::host_name;
 use crate::receive::{Access, Address, Connection};
 use crate::server::{self, Keep, Login, Logins, Reach, Server, ServerError};
 use crate::session::Reading;
 use crate::show::Bookmark;
-
-/// The port of the hub's own server: the original's, so that an opened firewall stays right.
-const HUB_PORT: u16 = 6666;
 
 /// What the user wants.
 #[derive(Clone, Debug)]
@@ -50,26 +48,6 @@ pub(super) enum Way<'a> {
     At(&'a Address),
 }
 
-/// What an agent must know.
-pub(super) struct Route {
-    /// Where the server is, unless it is the hub's on the original's port.
-    pub url: Option<String>,
-    /// How to log in.
-    logins: NodeLogins,
-    /// Where the hub is.
-    pub hub_address: Option<String>,
-    /// Whether the agents take orders: where nobody else can give any.
-    pub orders: bool,
-}
-
-/// How agents log in.
-enum NodeLogins {
-    /// All alike.
-    Same(NatsSecrets),
-    /// Each node's for itself.
-    ByNode(BTreeMap<String, NatsSecrets>),
-}
-
 /// A server that stands ready, and the connection to it.
 pub(super) struct Place {
     /// What comes from this session.
@@ -80,44 +58,6 @@ pub(super) struct Place {
     pub server: Option<Server>,
     /// What else is known about it.
     pub link: Link,
-}
-
-impl NodeLogins {
-    /// Those of a server of ours, with the authority to trust if it speaks TLS.
-    fn of(logins: &Logins, ca: Option<&str>) -> Self {
-        let secrets = |login: &Login| NatsSecrets {
-            login: Some((login.user.clone(), login.password.clone())),
-            ca: ca.map(|ca| ca.as_bytes().to_vec()),
-            ..NatsSecrets::default()
-        };
-        let agents = logins.agents();
-        Self::ByNode(
-            agents
-                .map(|(node, login)| (node.to_owned(), secrets(login)))
-                .collect(),
-        )
-    }
-}
-
-impl Route {
-    /// The way to the user's own server, for agents that log in as we do. Others may write there too, so they
-    /// take no orders.
-    fn to(address: &Address, access: &Access) -> Result<Self, Failure> {
-        Ok(Self {
-            url: Some(address.to_string()),
-            logins: NodeLogins::Same(secrets(access)?),
-            hub_address: None,
-            orders: false,
-        })
-    }
-
-    /// How the agent of a node logs in.
-    pub(super) fn secrets(&self, node: &str) -> NatsSecrets {
-        match &self.logins {
-            NodeLogins::Same(secrets) => secrets.clone(),
-            NodeLogins::ByNode(logins) => logins.get(node).cloned().unwrap_or_default(),
-        }
-    }
 }
 
 impl Nats {
@@ -369,92 +309,4 @@ async fn read(
 async fn orders(address: &Address, access: &Access) -> Result<Arc<Connection>, Failure> {
     let connection = Connection::open(address.clone(), access.clone()).await?;
     Ok(Arc::new(connection))
-}
-
-/// What agents need to log in as we do.
-fn secrets(access: &Access) -> Result<NatsSecrets, Failure> {
-    let read = |path: &Path| {
-        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-    };
-    let certificate = access.tls_cert.as_ref();
-    Ok(NatsSecrets {
-        token: access.token.clone(),
-        login: access.password.clone(),
-        nkey: access.nkey.clone(),
-        credentials: access.creds.as_deref().map(read).transpose()?,
-        ca: access.tls_ca.as_deref().map(read).transpose()?,
-        certificate: certificate.map(|(path, _)| read(path)).transpose()?,
-        key: certificate.map(|(_, path)| read(path)).transpose()?,
-        tls_first: access.tls_first,
-    })
-}
-
-/// Where agents reach this machine. Where it is no node, the address from which it reaches the API
-/// server is as good a guess as there is; whether agents do is seen soon.
-async fn own_address(base: &Base, config: &Config) -> Result<String, Failure> {
-    if let Some(address) = &config.hub_address {
-        return Ok(address.clone());
-    }
-    let host = host_name()?;
-    let error = match node::hub_address(&base.cluster, config.kind, &host).await {
-        Ok(address) => return Ok(address),
-        Err(error) => error,
-    };
-    let unknown = match &error {
-        x_k8s::Error::Node(NodeError::NotANode { .. }) => true,
-        x_k8s::Error::Api(error) => matches!(error.cause, Cause::Forbidden { .. }),
-        _ => false,
-    };
-    let guess = if unknown {
-        node::own_address(&base.cluster).await
-    } else {
-        None
-    };
-    guess.ok_or_else(|| error.into())
-}
-
-/// Where to listen for those who know this machine by an address. One that is not this machine's own is
-/// translated on the way to it, so that every interface may be meant. The port is the original's if that is free.
-fn listen(address: &str) -> (IpAddr, u16) {
-    let host = address
-        .parse()
-        .ok()
-        .filter(|host: &IpAddr| TcpListener::bind((*host, 0)).is_ok())
-        .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let free = TcpListener::bind((host, HUB_PORT)).is_ok();
-    (host, if free { HUB_PORT } else { 0 })
-}
-
-/// An address as it stands in a URL.
-fn bracketed(address: &str) -> String {
-    if address.contains(':') {
-        format!("[{address}]")
-    } else {
-        address.to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_of_another_machine_means_every_interface() {
-        assert!(listen("192.0.2.1").0.is_unspecified());
-        assert!(listen("hub.example").0.is_unspecified());
-        assert_eq!(listen("127.0.0.1").0, Ipv4Addr::LOCALHOST);
-    }
-
-    #[test]
-    fn another_port_is_taken_where_the_originals_is_not_free() {
-        // Whoever holds it, it is held now.
-        let _held = TcpListener::bind(("127.0.0.1", HUB_PORT));
-        assert_eq!(listen("127.0.0.1"), (Ipv4Addr::LOCALHOST.into(), 0));
-    }
-
-    #[test]
-    fn a_bare_ipv6_address_gets_its_brackets() {
-        assert_eq!(bracketed("fd00::1"), "[fd00::1]");
-        assert_eq!(bracketed("10.0.0.7"), "10.0.0.7");
-    }
 }

@@ -1,0 +1,87 @@
+//! What an agent must know of the way to NATS, and how it logs in there.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use x_k8s::manifest::NatsSecrets;
+
+use crate::exit::Failure;
+use crate::receive::{Access, Address};
+use crate::server::{Login, Logins};
+
+/// What an agent must know.
+pub(in crate::trace) struct Route {
+    /// Where the server is, unless it is the hub's on the original's port.
+    pub url: Option<String>,
+    /// How to log in.
+    pub(super) logins: NodeLogins,
+    /// Where the hub is.
+    pub hub_address: Option<String>,
+    /// Whether the agents take orders: where nobody else can give any.
+    pub orders: bool,
+}
+
+/// How agents log in.
+pub(super) enum NodeLogins {
+    /// All alike.
+    Same(NatsSecrets),
+    /// Each node's for itself.
+    ByNode(BTreeMap<String, NatsSecrets>),
+}
+
+impl NodeLogins {
+    /// Those of a server of ours, with the authority to trust if it speaks TLS.
+    pub(super) fn of(logins: &Logins, ca: Option<&str>) -> Self {
+        let secrets = |login: &Login| NatsSecrets {
+            login: Some((login.user.clone(), login.password.clone())),
+            ca: ca.map(|ca| ca.as_bytes().to_vec()),
+            ..NatsSecrets::default()
+        };
+        let agents = logins.agents();
+        Self::ByNode(
+            agents
+                .map(|(node, login)| (node.to_owned(), secrets(login)))
+                .collect(),
+        )
+    }
+}
+
+impl Route {
+    /// The way to the user's own server, for agents that log in as we do. Others may write there too, so they
+    /// take no orders.
+    pub(super) fn to(address: &Address, access: &Access) -> Result<Self, Failure> {
+        Ok(Self {
+            url: Some(address.to_string()),
+            logins: NodeLogins::Same(secrets(access)?),
+            hub_address: None,
+            orders: false,
+        })
+    }
+
+    /// How the agent of a node logs in.
+    pub(in crate::trace) fn secrets(&self, node: &str) -> NatsSecrets {
+        match &self.logins {
+            NodeLogins::Same(secrets) => secrets.clone(),
+            NodeLogins::ByNode(logins) => logins.get(node).cloned().unwrap_or_default(),
+        }
+    }
+}
+
+/// What agents need to log in as we do.
+fn secrets(access: &Access) -> Result<NatsSecrets, Failure> {
+    let read = |path: &Path| {
+        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let certificate = access.tls_cert.as_ref();
+    Ok(NatsSecrets {
+        token: access.token.clone(),
+        login: access.password.clone(),
+        nkey: access.nkey.clone(),
+        credentials: access.creds.as_deref().map(read).transpose()?,
+        ca: access.tls_ca.as_deref().map(read).transpose()?,
+        certificate: certificate.map(|(path, _)| read(path)).transpose()?,
+        key: certificate.map(|(_, path)| read(path)).transpose()?,
+        tls_first: access.tls_first,
+    })
+}
