@@ -161,6 +161,25 @@ fn no_secret_is_in_the_pod() {
 }
 
 #[test]
+fn an_agent_whose_records_are_kept_waits_for_a_hub_that_comes_back() {
+    for (durable, orders, ends) in [
+        (false, false, true),
+        (false, true, true),
+        (true, true, true),
+        (true, false, false),
+    ] {
+        let bundle = agent(&AgentSpec {
+            durable,
+            orders,
+            ..classic()
+        });
+        let pod = serde_json::to_string(&bundle.unwrap().pod).unwrap();
+        assert_eq!(pod.contains("XTRACER_DURABLE"), durable, "{pod}");
+        assert_eq!(pod.contains("XTRACER_END_UNHEARD"), ends, "{pod}");
+    }
+}
+
+#[test]
 fn privileged_asks_for_no_single_capability() {
     let bundle = agent(&AgentSpec {
         rights: Rights::Privileged,
