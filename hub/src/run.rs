@@ -94,11 +94,12 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     }
 }
 
-/// Runs on this thread, which is the main one, with workers beside it. Whatever still blocks at
+/// Runs on this thread, which is the main one, with a worker beside it: the client's task and the
+/// one that reads take turns there, where two threads would wake each other for every message. Whatever still blocks at
 /// the end, such as a terminal that takes nothing, is left behind.
 fn block_on(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .thread_name("hub")
         .enable_all()
         .build()

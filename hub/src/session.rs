@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use crate::console::say;
 use crate::exit::{Exit, Failure};
 use crate::receive::{Change, Connection, Feed, Mark, Source, Start, Take, lock};
-use crate::show::{Bookmark, Closed, Format, Writer};
+use crate::show::{Bookmark, Closed, Form, Format, Writer};
 use crate::stop::{self, Signals};
 use board::Board;
 use ending::Ending;
@@ -118,7 +118,7 @@ impl Session {
         } = reading;
         let stdout = std::io::stdout();
         let terminal = std::io::IsTerminal::is_terminal(&stdout);
-        let (writer, lines) = Writer::start(stdout, settings.format, terminal, bookmark)
+        let (writer, lines) = Writer::start(stdout, bookmark)
             .map_err(|error| anyhow!("cannot start the writing thread: {error}"))?;
         let live = source.is_live();
         let feed = Feed::start(Take {
@@ -129,6 +129,10 @@ impl Session {
                 Start::AtOne
             } else {
                 Start::Anywhere
+            },
+            form: Form {
+                format: settings.format,
+                terminal,
             },
             lines,
         });

@@ -6,8 +6,10 @@ pub mod json;
 pub mod sanitize;
 mod writer;
 
+use probeparser::wire::Envelope;
+
 pub(crate) use bookmark::Bookmark;
-pub(crate) use writer::{Closed, Line, Writer};
+pub(crate) use writer::{Closed, Lines, Writer};
 
 /// The form of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,4 +18,23 @@ pub enum Format {
     Classic,
     /// The record as one JSON object.
     Json,
+}
+
+/// How lines look where they go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    /// The form of a line.
+    pub(crate) format: Format,
+    /// Whether a terminal takes them, which obeys some characters.
+    pub(crate) terminal: bool,
+}
+
+impl Form {
+    /// Appends a record's line.
+    pub(crate) fn line(self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+        match self.format {
+            Format::Classic => classic::line(out, Some(envelope.sys_time), &envelope.record),
+            Format::Json => json::line(out, envelope, self.terminal),
+        }
+    }
 }

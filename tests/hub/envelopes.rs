@@ -62,7 +62,10 @@ pub(crate) fn golden() -> Vec<(Envelope<'static>, &'static str)> {
             let payload = format!(
                 r#"{{"v":1,"session":"s1","seq":{seq},"time":"2026-11-23T18:00:00.{seq:09}Z","node":"node.1","namespace":"default","pod":"testpod","container":"app","probe":"{probe}","sys_time":"{clock}",{columns},"pid_ns":7,"by":"kernel","raw":"…"}}"#
             );
-            (Envelope::decode(payload.as_bytes()).unwrap(), line)
+            (
+                Envelope::decode(payload.as_bytes()).unwrap().into_owned(),
+                line,
+            )
         })
         .collect()
 }

@@ -1,14 +1,32 @@
 //! Whether a message is what its subject says. Whoever may publish may publish anything.
 
+use std::collections::HashMap;
+
 use probeparser::wire::{DecodeError, Envelope, Status, StatusSubject, Subject, SubjectError};
+
+/// Subjects that are remembered. A stranger may invent them without end.
+const MAX_SUBJECTS: usize = 4096;
 
 /// A message that was understood.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Message {
+pub(crate) enum Message<'a> {
     /// What a probe reported.
-    Record(Box<Envelope<'static>>),
+    Record(Box<Envelope<'a>>),
     /// What an agent says of itself.
     Status(Box<Status>),
+}
+
+/// Reads messages. Their subjects are few and come again and again, so that each is read once.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    subjects: HashMap<String, Source>,
+}
+
+/// What a subject says.
+#[derive(Debug)]
+enum Source {
+    Agent(StatusSubject),
+    Probe(Subject),
 }
 
 /// Why a message is not shown.
@@ -38,16 +56,39 @@ pub(crate) enum Refusal {
     Streams(usize),
 }
 
-/// Reads a message that anybody may have sent.
-///
-/// # Errors
-/// When its subject or its payload is none of the contract's, or one contradicts the other. A
-/// wildcard subscription is a filter, so a record may not claim a place that its subject hides.
-pub(crate) fn admit(subject: &str, payload: &[u8]) -> Result<Message, Refusal> {
-    if let Ok(subject) = subject.parse::<StatusSubject>() {
-        return status(&subject, payload);
+impl Gate {
+    /// Reads a message that anybody may have sent.
+    ///
+    /// # Errors
+    /// When its subject or its payload is none of the contract's, or one contradicts the other. A
+    /// wildcard subscription is a filter, so a record may not claim a place that its subject hides.
+    pub(crate) fn admit<'a>(
+        &mut self,
+        subject: &str,
+        payload: &'a [u8],
+    ) -> Result<Message<'a>, Refusal> {
+        match self.source(subject)? {
+            Source::Agent(subject) => status(subject, payload),
+            Source::Probe(subject) => record(subject, payload),
+        }
     }
-    let subject: Subject = subject.parse()?;
+
+    fn source(&mut self, subject: &str) -> Result<&Source, Refusal> {
+        if !self.subjects.contains_key(subject) {
+            let source = match subject.parse() {
+                Ok(agent) => Source::Agent(agent),
+                Err(_) => Source::Probe(subject.parse()?),
+            };
+            if self.subjects.len() >= MAX_SUBJECTS {
+                self.subjects.clear();
+            }
+            self.subjects.insert(subject.to_owned(), source);
+        }
+        Ok(&self.subjects[subject])
+    }
+}
+
+fn record<'a>(subject: &Subject, payload: &'a [u8]) -> Result<Message<'a>, Refusal> {
     let envelope = Envelope::decode(payload)?;
     agree("session", &envelope.session, &subject.session)?;
     agree("node", &envelope.node, &subject.node)?;
@@ -65,7 +106,7 @@ pub(crate) fn admit(subject: &str, payload: &[u8]) -> Result<Message, Refusal> {
     Ok(Message::Record(Box::new(envelope)))
 }
 
-fn status(subject: &StatusSubject, payload: &[u8]) -> Result<Message, Refusal> {
+fn status(subject: &StatusSubject, payload: &[u8]) -> Result<Message<'static>, Refusal> {
     let status = Status::decode(payload)?;
     agree("session", &status.session, &subject.session)?;
     agree("node", &status.node, &subject.node)?;
@@ -89,6 +130,10 @@ mod tests {
 
     use super::*;
 
+    fn admit<'a>(subject: &str, payload: &'a [u8]) -> Result<Message<'a>, Refusal> {
+        Gate::default().admit(subject, payload)
+    }
+
     const SUBJECT: &str = "xtracer.v1.s.n.ns.web%2E0.app.execsnoop";
 
     fn payload(member: &str, value: &str) -> String {
@@ -102,14 +147,16 @@ mod tests {
 
     #[test]
     fn a_record_that_agrees_is_admitted() {
-        let message = admit(SUBJECT, payload("", "").as_bytes()).unwrap();
+        let payload = payload("", "");
+        let message = admit(SUBJECT, payload.as_bytes()).unwrap();
         assert!(matches!(message, Message::Record(envelope) if envelope.pod == "web.0"));
     }
 
     #[test]
     fn a_contradiction_is_refused_by_name() {
         for member in ["session", "node", "namespace", "pod", "container"] {
-            let refusal = admit(SUBJECT, payload(member, "\"\\u001bother\"").as_bytes());
+            let payload = payload(member, "\"\\u001bother\"");
+            let refusal = admit(SUBJECT, payload.as_bytes());
             let refusal = refusal.unwrap_err().to_string();
             assert!(
                 refusal.starts_with(&format!("its {member} is `\\u{{1b}}other`")),
@@ -143,6 +190,19 @@ mod tests {
                 admit(subject, payload.as_bytes()).is_err(),
                 "{subject} {payload}"
             );
+        }
+    }
+
+    /// What is remembered of a subject decides nothing for another one, however many there are.
+    #[test]
+    fn each_subject_speaks_for_itself() {
+        let mut gate = Gate::default();
+        let payload = payload("", "");
+        for number in 0..=2 * MAX_SUBJECTS {
+            let other = SUBJECT.replace("app", &format!("app{number}"));
+            assert!(gate.admit(&other, payload.as_bytes()).is_err());
+            assert!(gate.admit(SUBJECT, payload.as_bytes()).is_ok());
+            assert!(gate.subjects.len() <= MAX_SUBJECTS);
         }
     }
 

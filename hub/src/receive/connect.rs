@@ -85,13 +85,19 @@ pub(crate) struct Answerer {
 }
 
 impl Answerer {
+    /// Whether a message wants to be answered.
+    pub(crate) fn is_asked(message: &Message) -> bool {
+        let place = message.reply.as_ref();
+        place.is_some_and(|place| place.ends_with(PLACE_END))
+    }
+
     /// Answers a message that asks for it. Only the inbox of the agent whose name the message bears
     /// is written to: a stranger may ask for anything.
     pub(crate) async fn answer(&self, message: &Message) {
         let Some(place) = &message.reply else {
             return;
         };
-        if place.ends_with(PLACE_END)
+        if Self::is_asked(message)
             && is_of(place, &message.subject)
             && self.may_answer.load(Relaxed)
         {

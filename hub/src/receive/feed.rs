@@ -1,25 +1,30 @@
-//! The receiving task. It decodes and counts; the writing is done elsewhere, so that a slow
-//! terminal fills a bounded channel here instead of the server's buffers.
+//! The receiving task. It decodes, counts and makes lines; the writing is done elsewhere, so that a
+//! slow terminal fills a bounded channel here instead of the server's buffers.
+//!
+//! Lines of messages that have come together go to the writer together: to wake it for each would
+//! cost more than the line.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_nats::Subscriber;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use probeparser::Probe;
-use probeparser::wire::{Envelope, Status};
+use probeparser::wire::Status;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Answerer;
-use super::admit::{Message, Refusal, admit};
+use super::admit::{Gate, Message, Refusal};
 use super::kept::{Kept, KeptReader, Mark};
 use super::order::{Place, Start};
 use super::tally::Tally;
-use crate::show::Line;
+use crate::show::{Form, Lines};
 
 /// News that may wait for the session.
 const NEWS: usize = 256;
+/// Bytes of lines that are handed to the writer together.
+const PORTION: usize = 64 << 10;
 
 /// What the session hears of, besides the records themselves.
 #[derive(Debug)]
@@ -73,8 +78,10 @@ pub(crate) struct Take {
     pub probes: Vec<Probe>,
     /// Where the numberings begin.
     pub start: Start,
-    /// Where the records go.
-    pub lines: mpsc::Sender<Line>,
+    /// How their lines look.
+    pub form: Form,
+    /// Where the lines go.
+    pub lines: mpsc::Sender<Lines>,
 }
 
 /// The receiving task, seen from the session.
@@ -133,27 +140,24 @@ async fn receive(
     tally: Arc<Mutex<Tally>>,
     stop: CancellationToken,
 ) {
-    let Take {
-        source,
-        answerer,
-        probes,
-        lines,
-        ..
-    } = take;
     let taker = Taker {
-        answerer,
-        probes,
-        lines,
+        answerer: take.answerer,
+        probes: take.probes,
+        form: take.form,
+        lines: take.lines,
+        gate: Gate::default(),
+        text: Vec::new(),
+        mark: None,
         news,
         tally,
     };
-    match source {
-        Source::Live(subscriber) => receive_live(subscriber, &taker, stop).await,
-        Source::Kept(reader) => receive_kept(*reader, &taker, stop).await,
+    match take.source {
+        Source::Live(subscriber) => receive_live(subscriber, taker, stop).await,
+        Source::Kept(reader) => receive_kept(*reader, taker, stop).await,
     }
 }
 
-async fn receive_live(mut subscriber: Subscriber, taker: &Taker, stop: CancellationToken) {
+async fn receive_live(mut subscriber: Subscriber, mut taker: Taker, stop: CancellationToken) {
     loop {
         let message = tokio::select! {
             biased;
@@ -161,19 +165,19 @@ async fn receive_live(mut subscriber: Subscriber, taker: &Taker, stop: Cancellat
             message = subscriber.next() => message,
         };
         match message {
-            Some(message) => taker.pass_on(message, None).await,
+            Some(message) => taker.all_here(message, &mut subscriber).await,
             None => return,
         }
     }
     // The subscription then ends after what has arrived.
     drop(subscriber.unsubscribe().await);
     while let Some(message) = subscriber.next().await {
-        taker.pass_on(message, None).await;
+        taker.all_here(message, &mut subscriber).await;
     }
 }
 
 /// What was not read when it ends is still kept.
-async fn receive_kept(mut reader: KeptReader, taker: &Taker, stop: CancellationToken) {
+async fn receive_kept(mut reader: KeptReader, mut taker: Taker, stop: CancellationToken) {
     loop {
         let kept = tokio::select! {
             biased;
@@ -181,73 +185,101 @@ async fn receive_kept(mut reader: KeptReader, taker: &Taker, stop: CancellationT
             kept = reader.next() => kept,
         };
         match kept {
-            Some(Kept::Message(message, mark)) => taker.pass_on(*message, Some(mark)).await,
+            Some(Kept::Message(message, mark)) => {
+                taker.pass_on(*message).await;
+                taker.mark = Some(mark);
+                taker.hand_over().await;
+            }
             Some(Kept::Note(note)) => drop(taker.news.send(News::Note(note)).await),
             None => return,
         }
     }
 }
 
-/// Those who take what was received.
+/// Takes what was received: makes lines for the writer and news for the session.
 struct Taker {
     answerer: Answerer,
     probes: Vec<Probe>,
-    lines: mpsc::Sender<Line>,
+    form: Form,
+    lines: mpsc::Sender<Lines>,
+    gate: Gate,
+    /// Lines that the writer does not have yet.
+    text: Vec<u8>,
+    /// The point of the stream behind them, if that is news.
+    mark: Option<Mark>,
     news: mpsc::Sender<News>,
     tally: Arc<Mutex<Tally>>,
 }
 
 impl Taker {
-    async fn pass_on(&self, message: async_nats::Message, mark: Option<Mark>) {
-        let Self { news, tally, .. } = self;
-        lock(tally).polled += 1;
-        let admitted = admit(&message.subject, &message.payload).and_then(|admitted| {
-            Ok(match admitted {
-                Message::Status(status) => Taken::Status(status),
-                Message::Record(envelope) => match lock(tally).take(&envelope)? {
-                    Place::Repeat => Taken::Repeat,
-                    Place::After(missing) => Taken::Record(envelope, missing),
-                    _ => Taken::Record(envelope, 0),
-                },
-            })
-        });
-        let mut line = mark.map(Line::Passed);
-        match admitted {
-            Ok(Taken::Record(envelope, missing)) => {
-                let probe = envelope.record.probe();
-                if missing > 0 {
-                    let stream = format!("{}: {probe}", envelope.node);
-                    let before = envelope.seq;
-                    drop(news.try_send(News::Gap {
-                        stream,
-                        missing,
-                        before,
-                    }));
-                }
-                if self.probes.contains(&probe) {
-                    line = Some(Line::Record(envelope, mark));
-                }
-            }
-            Ok(Taken::Repeat) => {}
-            Ok(Taken::Status(status)) => drop(news.send(News::Status(status)).await),
-            Err(refusal) => {
-                lock(tally).refused += 1;
-                let subject = message.subject.to_string();
-                drop(news.try_send(News::Refused { subject, refusal }));
-            }
+    /// Passes on a message and those that are here already.
+    async fn all_here(&mut self, first: async_nats::Message, others: &mut Subscriber) {
+        self.pass_on(first).await;
+        while self.text.len() < PORTION
+            && let Some(Some(message)) = others.next().now_or_never()
+        {
+            self.pass_on(message).await;
         }
-        if let Some(line) = line {
-            // When the writer or the session is gone, they have said why.
-            drop(self.lines.send(line).await);
-        }
-        lock(tally).passed += 1;
-        self.answerer.answer(&message).await;
+        self.hand_over().await;
     }
-}
 
-enum Taken {
-    /// With the number of those missing before it.
-    Record(Box<Envelope<'static>>, u64),
-    Repeat,
-    Status(Box<Status>),
+    async fn pass_on(&mut self, message: async_nats::Message) {
+        match self.take(&message) {
+            Ok(None) => {}
+            Ok(Some(status)) => {
+                self.hand_over().await;
+                // When the session is gone, it has said why.
+                drop(self.news.send(News::Status(status)).await);
+            }
+            Err(refusal) => {
+                lock(&self.tally).refused += 1;
+                let subject = message.subject.to_string();
+                drop(self.news.try_send(News::Refused { subject, refusal }));
+            }
+        }
+        if Answerer::is_asked(&message) {
+            self.hand_over().await;
+            self.answerer.answer(&message).await;
+        }
+    }
+
+    /// Makes a record's line, or gives the status that the message is.
+    fn take(&mut self, message: &async_nats::Message) -> Result<Option<Box<Status>>, Refusal> {
+        lock(&self.tally).polled += 1;
+        let envelope = match self.gate.admit(&message.subject, &message.payload)? {
+            Message::Record(envelope) => envelope,
+            Message::Status(status) => return Ok(Some(status)),
+        };
+        let probe = envelope.record.probe();
+        let place = lock(&self.tally).take(&envelope)?;
+        match place {
+            Place::Repeat => return Ok(None),
+            Place::After(missing) => {
+                let stream = format!("{}: {probe}", envelope.node);
+                let before = envelope.seq;
+                drop(self.news.try_send(News::Gap {
+                    stream,
+                    missing,
+                    before,
+                }));
+            }
+            Place::Next | Place::Late | Place::Anew(_) => {}
+        }
+        if self.probes.contains(&probe) {
+            self.form.line(&mut self.text, &envelope);
+        }
+        Ok(None)
+    }
+
+    /// Gives the writer the lines that there are.
+    async fn hand_over(&mut self) {
+        let mark = self.mark.take();
+        if mark.is_some() || !self.text.is_empty() {
+            let room = Vec::with_capacity(self.text.len());
+            let text = std::mem::replace(&mut self.text, room);
+            // When the writer is gone, it has said why.
+            drop(self.lines.send(Lines { text, mark }).await);
+        }
+        lock(&self.tally).all_passed();
+    }
 }

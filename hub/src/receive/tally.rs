@@ -46,6 +46,8 @@ impl StreamTally {
 #[derive(Debug)]
 pub(crate) struct Tally {
     start: Start,
+    /// Whose numbering is looked for: kept, so that a record costs no new text.
+    wanted: Stream,
     /// By numbering.
     pub streams: BTreeMap<Stream, StreamTally>,
     /// Messages that were not what they claimed to be.
@@ -53,7 +55,7 @@ pub(crate) struct Tally {
     /// Messages that were looked at.
     pub(crate) polled: u64,
     /// Of these, messages that found a taker, or needed none.
-    pub(crate) passed: u64,
+    passed: u64,
 }
 
 /// How far the receiving has come.
@@ -76,6 +78,11 @@ impl Tally {
     pub(crate) fn new(start: Start) -> Self {
         Self {
             start,
+            wanted: Stream {
+                session: String::new(),
+                node: String::new(),
+                probe: Probe::Tcptracer,
+            },
             streams: BTreeMap::new(),
             refused: 0,
             polled: 0,
@@ -96,26 +103,35 @@ impl Tally {
         Progress { polled, passed }
     }
 
+    /// All messages that were looked at have found a taker, or need none.
+    pub(crate) fn all_passed(&mut self) {
+        self.passed = self.polled;
+    }
+
     /// Enters a record and says what its number means: repeats are not to be shown.
     ///
     /// # Errors
     /// When it would begin one numbering too many.
     pub(crate) fn take(&mut self, envelope: &Envelope<'_>) -> Result<Place, Refusal> {
-        let stream = Stream {
-            session: envelope.session.as_ref().to_owned(),
-            node: envelope.node.as_ref().to_owned(),
-            probe: envelope.record.probe(),
-        };
-        if self.streams.len() >= MAX_STREAMS && !self.streams.contains_key(&stream) {
-            return Err(Refusal::Streams(MAX_STREAMS));
+        let wanted = &mut self.wanted;
+        envelope.session.as_ref().clone_into(&mut wanted.session);
+        envelope.node.as_ref().clone_into(&mut wanted.node);
+        wanted.probe = envelope.record.probe();
+        if !self.streams.contains_key(wanted) {
+            if self.streams.len() >= MAX_STREAMS {
+                return Err(Refusal::Streams(MAX_STREAMS));
+            }
+            let begun = StreamTally {
+                order: Order::new(self.start),
+                taken: 0,
+                repeats: 0,
+                anew: 0,
+            };
+            self.streams.insert(wanted.clone(), begun);
         }
-        let start = self.start;
-        let tally = self.streams.entry(stream).or_insert_with(|| StreamTally {
-            order: Order::new(start),
-            taken: 0,
-            repeats: 0,
-            anew: 0,
-        });
+        let Some(tally) = self.streams.get_mut(wanted) else {
+            unreachable!("it was there or has been put there");
+        };
         let place = tally.order.place(envelope.seq, &envelope.time);
         match place {
             Place::Repeat => tally.repeats += 1,

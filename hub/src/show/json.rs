@@ -8,12 +8,11 @@ use super::sanitize;
 /// understood: a publisher's own bytes never come this far. For a terminal, what JSON leaves
 /// unescaped but a terminal obeys is escaped too.
 pub fn line(out: &mut Vec<u8>, envelope: &Envelope<'_>, for_terminal: bool) {
-    let object = envelope.encode();
     if for_terminal {
-        let object = String::from_utf8(object).expect("JSON is UTF-8");
+        let object = String::from_utf8(envelope.encode()).expect("JSON is UTF-8");
         out.extend_from_slice(sanitize::json_for_terminal(object).as_bytes());
     } else {
-        out.extend_from_slice(&object);
+        envelope.encode_to(out);
     }
     out.push(b'\n');
 }

@@ -1,30 +1,25 @@
 //! Lines to standard output, by a thread of their own: a slow terminal must not hold up the
 //! receiving of messages.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 
-use probeparser::wire::Envelope;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Bookmark, Format, classic, json};
+use super::Bookmark;
 use crate::receive::Mark;
 
-/// Records that may wait to be written.
-const BACKLOG: usize = 4096;
-/// Records that are formatted before they are written.
-const BATCH: usize = 512;
-/// Bytes that are collected before they are written, unless there is nothing to wait for.
-const BUFFER: usize = 256 << 10;
+/// Portions of lines that may wait to be written.
+const BACKLOG: usize = 64;
 
 /// Bytes that a pipe takes in one piece or not at all.
 const PIECE: usize = 4096;
 
-/// What the writer gets.
-pub(crate) enum Line {
-    /// A record, and the point of the stream behind it, if it was kept by one.
-    Record(Box<Envelope<'static>>, Option<Mark>),
-    /// A point of the stream behind something that is not to be shown.
-    Passed(Mark),
+/// What the writer gets: whole lines, as many as came together, or none.
+pub(crate) struct Lines {
+    /// Their text.
+    pub(crate) text: Vec<u8>,
+    /// The point behind them in the stream that has kept them.
+    pub(crate) mark: Option<Mark>,
 }
 
 /// How the writing ended.
@@ -44,26 +39,23 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts writing to `output`, which is a terminal or not, what comes through the channel; with a
+    /// Starts writing to `output` what comes through the channel; with a
     /// bookmark, it is known afterwards how far that came.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub(crate) fn start(
         output: impl Write + Send + 'static,
-        format: Format,
-        terminal: bool,
         bookmark: Option<Bookmark>,
-    ) -> io::Result<(Self, mpsc::Sender<Line>)> {
-        let (lines, records) = mpsc::channel(BACKLOG);
+    ) -> io::Result<(Self, mpsc::Sender<Lines>)> {
+        let (sender, lines) = mpsc::channel(BACKLOG);
         let (closing, closed) = oneshot::channel();
         std::thread::Builder::new()
             .name("show".into())
             .spawn(move || {
-                let show = Show { format, terminal };
                 let end = match bookmark {
-                    None => write(BufWriter::with_capacity(BUFFER, output), records, show),
-                    Some(bookmark) => write_marked(output, records, show, bookmark),
+                    None => write(output, lines),
+                    Some(bookmark) => write_marked(output, lines, bookmark),
                 };
                 let end = match end {
                     Ok(()) => Closed::Done,
@@ -73,7 +65,7 @@ impl Writer {
                 // The session may have left already.
                 drop(closing.send(end));
             })?;
-        Ok((Self { closed }, lines))
+        Ok((Self { closed }, sender))
     }
 
     /// How the writing ended, once it has: after the last sender is gone, or when it failed.
@@ -85,75 +77,35 @@ impl Writer {
     }
 }
 
-/// How a record is shown.
-#[derive(Clone, Copy)]
-struct Show {
-    format: Format,
-    terminal: bool,
-}
-
-impl Show {
-    /// Adds a record's line.
-    fn add(self, text: &mut Vec<u8>, envelope: &Envelope<'_>) {
-        match self.format {
-            Format::Classic => classic::line(text, Some(envelope.sys_time), &envelope.record),
-            Format::Json => json::line(text, envelope, self.terminal),
-        }
-    }
-}
-
-fn write(
-    mut output: BufWriter<impl Write>,
-    mut records: mpsc::Receiver<Line>,
-    show: Show,
-) -> io::Result<()> {
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut text = Vec::with_capacity(BUFFER);
-    while records.blocking_recv_many(&mut batch, BATCH) > 0 {
-        for line in batch.drain(..) {
-            if let Line::Record(envelope, _) = line {
-                show.add(&mut text, &envelope);
-            }
-        }
+fn write(mut output: impl Write, mut lines: mpsc::Receiver<Lines>) -> io::Result<()> {
+    while let Some(Lines { text, .. }) = lines.blocking_recv() {
         output.write_all(&text)?;
-        text.clear();
-        if records.is_empty() {
-            output.flush()?;
-        }
+        output.flush()?;
     }
-    output.flush()
+    Ok(())
 }
 
 /// Writes pieces that are small enough to come through a pipe whole, each with its mark.
 fn write_marked(
     mut output: impl Write,
-    mut records: mpsc::Receiver<Line>,
-    show: Show,
+    mut lines: mpsc::Receiver<Lines>,
     mut bookmark: Bookmark,
 ) -> io::Result<()> {
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut text = Vec::with_capacity(2 * PIECE);
+    let mut batch = Vec::with_capacity(BACKLOG);
+    let mut piece = Vec::with_capacity(2 * PIECE);
     let mut behind = None;
-    while records.blocking_recv_many(&mut batch, BATCH) > 0 {
-        for line in batch.drain(..) {
-            let (before, mark) = (
-                text.len(),
-                match line {
-                    Line::Record(envelope, mark) => {
-                        show.add(&mut text, &envelope);
-                        mark
-                    }
-                    Line::Passed(mark) => Some(mark),
-                },
-            );
-            if before > 0 && text.len() > PIECE {
-                bookmark.write(&mut output, &text[..before], behind)?;
-                text.drain(..before);
+    while lines.blocking_recv_many(&mut batch, BACKLOG) > 0 {
+        for Lines { text, mark } in batch.drain(..) {
+            let before = piece.len();
+            piece.extend_from_slice(&text);
+            if before > 0 && piece.len() > PIECE {
+                bookmark.write(&mut output, &piece[..before], behind)?;
+                piece.drain(..before);
             }
             behind = mark.or(behind);
         }
-        bookmark.write(&mut output, &text, behind)?;
-        text.clear();
+        bookmark.write(&mut output, &piece, behind)?;
+        piece.clear();
     }
     Ok(())
 }

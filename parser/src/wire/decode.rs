@@ -96,24 +96,28 @@ fn must_be_ours(version: u32) -> Result<(), DecodeError> {
     Ok(())
 }
 
-pub(super) fn envelope(payload: &[u8]) -> Result<Envelope<'static>, DecodeError> {
+pub(super) fn envelope(payload: &[u8]) -> Result<Envelope<'_>, DecodeError> {
     must_be_short(payload)?;
+    // Checked once for all strings, in both passes.
+    let payload = str::from_utf8(payload)
+        .map_err(|error| DecodeError::NotARecord(serde::de::Error::custom(error)))?;
     // A later version may change any other member, so its number is looked at before they are.
-    let head: Head<'_> = serde_json::from_slice(payload).map_err(|error| {
-        match serde_json::from_slice::<Version>(payload) {
-            Ok(Version { v }) if v != VERSION => DecodeError::Version(v),
-            _ => DecodeError::NotARecord(error),
-        }
-    })?;
+    let head: Head<'_> =
+        serde_json::from_str(payload).map_err(|error| {
+            match serde_json::from_str::<Version>(payload) {
+                Ok(Version { v }) if v != VERSION => DecodeError::Version(v),
+                _ => DecodeError::NotARecord(error),
+            }
+        })?;
     must_be_ours(head.v)?;
     let mut envelope = Envelope {
-        session: Cow::Owned(head.session.into_owned()),
+        session: head.session,
         seq: head.seq,
-        time: Cow::Owned(head.time.into_owned()),
-        node: Cow::Owned(head.node.into_owned()),
-        namespace: Cow::Owned(head.namespace.into_owned()),
-        pod: Cow::Owned(head.pod.into_owned()),
-        container: Cow::Owned(head.container.into_owned()),
+        time: head.time,
+        node: head.node,
+        namespace: head.namespace,
+        pod: head.pod,
+        container: head.container,
         sys_time: head.sys_time,
         record: record(head.probe, payload)?,
         pid_ns: head.pid_ns,
@@ -127,9 +131,9 @@ pub(super) fn envelope(payload: &[u8]) -> Result<Envelope<'static>, DecodeError>
 
 /// Reads the columns from the same object; serde skips the members that the head has taken.
 /// Two passes cost less than a flattened member, which would buffer every value.
-fn record(probe: Probe, payload: &[u8]) -> Result<Record, DecodeError> {
-    fn columns<T: DeserializeOwned>(probe: Probe, payload: &[u8]) -> Result<T, DecodeError> {
-        serde_json::from_slice(payload).map_err(|error| DecodeError::Columns { probe, error })
+fn record(probe: Probe, payload: &str) -> Result<Record, DecodeError> {
+    fn columns<T: DeserializeOwned>(probe: Probe, payload: &str) -> Result<T, DecodeError> {
+        serde_json::from_str(payload).map_err(|error| DecodeError::Columns { probe, error })
     }
     Ok(match probe {
         Probe::Tcptracer => Record::Tcptracer(columns(probe, payload)?),

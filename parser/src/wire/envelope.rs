@@ -87,6 +87,13 @@ impl Envelope<'_> {
     /// The message's payload.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let mut payload = Vec::with_capacity(512 + 2 * self.raw.as_bytes().len());
+        self.encode_to(&mut payload);
+        payload
+    }
+
+    /// Appends the message's payload.
+    pub fn encode_to(&self, payload: &mut Vec<u8>) {
         let mut hex = hex_members(&self.record);
         keep_bytes(&mut hex, "raw", &self.raw);
         let members = Members {
@@ -107,19 +114,38 @@ impl Envelope<'_> {
             cut: self.cut,
             hex,
         };
-        let mut payload = Vec::with_capacity(512 + 2 * self.raw.as_bytes().len());
-        serde_json::to_writer(&mut payload, &members)
+        serde_json::to_writer(payload, &members)
             .expect("strings and numbers go into a vector without fail");
-        payload
+    }
+
+    /// The same, borrowing nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Envelope<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Envelope {
+            session: owned(self.session),
+            time: owned(self.time),
+            node: owned(self.node),
+            namespace: owned(self.namespace),
+            pod: owned(self.pod),
+            container: owned(self.container),
+            seq: self.seq,
+            sys_time: self.sys_time,
+            record: self.record,
+            pid_ns: self.pid_ns,
+            by: self.by,
+            raw: self.raw,
+            cut: self.cut,
+        }
     }
 }
 
-impl Envelope<'static> {
+impl<'a> Envelope<'a> {
     /// Reads a payload that anybody may have sent.
     ///
     /// # Errors
     /// When it is too long, no JSON object, of another version, or lacks a member of its probe.
-    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+    pub fn decode(payload: &'a [u8]) -> Result<Self, DecodeError> {
         decode::envelope(payload)
     }
 }
