@@ -25,6 +25,8 @@ use crate::sight::{Canary, News, Told, Watch};
 
 /// How often a probe's ledger is published while it changes.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
+/// Events of a probe that are taken at a time.
+const EVENTS: usize = 256;
 /// How long the queue may take to empty when we were asked to end. Whoever asks waits 20 s (the hub, and a
 /// pod's grace), of which the tools take up to 6 and the last words up to 6 more.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -245,17 +247,22 @@ impl ProbeTask {
         let mut report = tokio::time::interval(REPORT_EVERY);
         report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut reported = self.ledger.snapshot();
+        let mut events = Vec::with_capacity(EVENTS);
         loop {
             tokio::select! {
                 biased;
-                event = host.events.recv() => match event {
-                    Some(ProbeEvent::Stopped) if !stop.is_cancelled() => self.finished().await,
-                    Some(event) => self.event(event).await,
-                    None => {
+                count = host.events.recv_many(&mut events, EVENTS) => {
+                    if count == 0 {
                         host.ended().await;
                         return self.ended();
                     }
-                },
+                    for event in events.drain(..) {
+                        match event {
+                            ProbeEvent::Stopped if !stop.is_cancelled() => self.finished().await,
+                            event => self.event(event).await,
+                        }
+                    }
+                }
                 news = self.watch.news() => match news {
                     News::Sight(told) => self.sight(told).await,
                     News::Heal { dead, message } => {

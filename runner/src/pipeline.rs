@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use probeparser::wire::{By, Envelope, MAX_PAYLOAD, Subject};
 use probeparser::{Clock, Parsed, Parser, Probe, Record, Text};
@@ -17,6 +18,8 @@ use crate::send::Message;
 
 /// Bytes of a payload that are kept free for the members other than `raw` and `args`.
 const ENVELOPE_ROOM: usize = 8 << 10;
+/// Bytes of payloads that share their memory.
+const PIECE: usize = 32 << 10;
 
 /// Who publishes: the parts of an envelope that never change.
 #[derive(Debug)]
@@ -55,6 +58,7 @@ pub(crate) struct Pipeline {
     /// By the scope's number for a target, which is never given again.
     targets: HashMap<usize, Named>,
     seq: u64,
+    payloads: Payloads,
 }
 
 impl Pipeline {
@@ -74,6 +78,7 @@ impl Pipeline {
             clock: NodeClock::default(),
             targets: HashMap::new(),
             seq: 0,
+            payloads: Payloads::default(),
         }
     }
 
@@ -148,7 +153,7 @@ impl Pipeline {
         };
         Some(Taken::Message(Message {
             subject: names.subject.clone(),
-            payload: encode_within(&mut envelope, MAX_PAYLOAD).into(),
+            payload: self.payloads.encode_within(&mut envelope, MAX_PAYLOAD),
             ledger: Some(Arc::clone(&self.ledger)),
         }))
     }
@@ -210,21 +215,39 @@ impl Named {
     }
 }
 
-/// Encodes a record so that a server takes it: a line too long for a message loses the end of `raw`
-/// first, then of its arguments, and says so in `cut`.
-fn encode_within(envelope: &mut Envelope<'_>, limit: usize) -> Vec<u8> {
-    let payload = envelope.encode();
-    if payload.len() <= limit {
-        return payload;
+/// Encodes records, many into one piece of memory, which goes when the last of them has gone.
+#[derive(Default)]
+struct Payloads {
+    piece: BytesMut,
+    encoded: Vec<u8>,
+}
+
+impl Payloads {
+    /// Encodes a record so that a server takes it: a line too long for a message loses the end of `raw`
+    /// first, then of its arguments, and says so in `cut`.
+    fn encode_within(&mut self, envelope: &mut Envelope<'_>, limit: usize) -> Bytes {
+        self.encode(envelope);
+        if self.encoded.len() > limit {
+            // A byte takes up to six in JSON, and as many again in `hex` with the replacement characters.
+            let room = (limit - ENVELOPE_ROOM) / 12;
+            envelope.cut = true;
+            envelope.raw.truncate(room / 2);
+            if let Record::Execsnoop(exec) = &mut envelope.record {
+                exec.args.truncate(room / 2);
+            }
+            self.encode(envelope);
+        }
+        if self.piece.capacity() < self.encoded.len() {
+            self.piece = BytesMut::with_capacity(PIECE.max(self.encoded.len()));
+        }
+        self.piece.extend_from_slice(&self.encoded);
+        self.piece.split().freeze()
     }
-    // A byte takes up to six in JSON, and as many again in `hex` with the replacement characters.
-    let room = (limit - ENVELOPE_ROOM) / 12;
-    envelope.cut = true;
-    envelope.raw.truncate(room / 2);
-    if let Record::Execsnoop(exec) = &mut envelope.record {
-        exec.args.truncate(room / 2);
+
+    fn encode(&mut self, envelope: &Envelope<'_>) {
+        self.encoded.clear();
+        envelope.encode_to(&mut self.encoded);
     }
-    envelope.encode()
 }
 
 /// The node's wall clock, worked out once a second.
@@ -299,7 +322,7 @@ mod tests {
                 raw: args.into(),
                 cut: false,
             };
-            let payload = encode_within(&mut envelope, MAX_PAYLOAD);
+            let payload = Payloads::default().encode_within(&mut envelope, MAX_PAYLOAD);
             assert!(
                 payload.len() <= MAX_PAYLOAD,
                 "byte {byte:#x}: {}",

@@ -91,8 +91,11 @@ fn prepare_and_run(config: Config) -> anyhow::Result<Exit> {
     })
 }
 
+/// One thread for all stages: two would wake each other for every message, at the price of a core
+/// that the traced processes want.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .thread_name("x-agent")
         .build()

@@ -142,6 +142,8 @@ impl Nats {
             .name(&self.name)
             .custom_inbox_prefix(&self.inbox)
             .subscription_capacity(ANSWERS)
+            // Names in subjects are escaped, for each message anew it need not be checked.
+            .skip_subject_validation(true)
             .ping_interval(PING)
             .max_reconnects(1)
             .event_callback(move |event| {
