@@ -29,6 +29,7 @@ mod held;
 mod lineage;
 mod namespace;
 mod procfs;
+mod recent;
 mod table;
 mod target;
 
@@ -299,7 +300,7 @@ impl Scope {
     }
 
     /// Whose is the process `pid`? The number is the host's, as BCC's tools print it, and may be
-    /// of a process that is gone. One system call in the common case, and no allocation.
+    /// of a process that is gone. One system call in the common case or none, and no allocation.
     pub fn verdict(&self, pid: u32) -> Verdict {
         // The idle task of each CPU is 0, and so is biosnoop's "unknown".
         if pid == 0 {

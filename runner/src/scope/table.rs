@@ -4,12 +4,14 @@ use std::cell::RefCell;
 use std::io;
 use std::mem::{MaybeUninit, offset_of};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{ErrorKind, MapCore, MapFlags, PrintLevel, set_print};
 
 use super::entry::{DEPTH, Entry};
 use super::error::Warning;
+use super::recent::Recent;
 
 mod skeleton {
     #![allow(
@@ -49,6 +51,7 @@ const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// The loaded programs; dropping it detaches them and frees the map.
 pub(crate) struct Table {
     skeleton: ProcessesSkel<'static>,
+    recent: Recent,
 }
 
 impl Table {
@@ -64,7 +67,11 @@ impl Table {
         COMPLAINTS.take();
         let loaded = load_skeleton();
         let complaints = COMPLAINTS.take();
-        loaded.map(|skeleton| Self { skeleton }).map_err(|error| {
+        let table = |skeleton| Self {
+            skeleton,
+            recent: Recent::default(),
+        };
+        loaded.map(table).map_err(|error| {
             let mut reason = format!("{error:#}");
             for complaint in complaints {
                 reason.push_str("; ");
@@ -77,8 +84,16 @@ impl Table {
         })
     }
 
-    /// What the kernel knows of `pid`. One system call, no allocation.
+    /// What the kernel knows of `pid`. One system call, or none while no process begins, ends, runs
+    /// another program or moves; no allocation.
     pub(crate) fn get(&self, pid: u32) -> Option<Entry> {
+        match self.changes() {
+            Some(changes) => self.recent.get(pid, changes, || self.look_up(pid)),
+            None => self.look_up(pid),
+        }
+    }
+
+    fn look_up(&self, pid: u32) -> Option<Entry> {
         let mut value = [0; Entry::SIZE];
         let map = &self.skeleton.maps.processes;
         match map.lookup_into(&pid.to_ne_bytes(), &mut value, MapFlags::ANY) {
@@ -109,12 +124,23 @@ impl Table {
 
     /// Processes that the kernel could not write down since the start.
     pub(crate) fn unrecorded(&self) -> u64 {
-        self.skeleton.maps.bss_data.as_ref().map_or(0, |bss| {
-            // SAFETY: an aligned number in memory that is mapped while the skeleton lives. The
-            // kernel counts it up at any time, hence volatile.
-            unsafe { (&raw const bss.unrecorded).read_volatile() }
-        })
+        let bss = self.skeleton.maps.bss_data.as_ref();
+        bss.map_or(0, |bss| count(&raw const bss.unrecorded))
     }
+
+    /// How often the kernel has changed the map.
+    fn changes(&self) -> Option<u64> {
+        let bss = self.skeleton.maps.bss_data.as_ref();
+        bss.map(|bss| count(&raw const bss.changes))
+    }
+}
+
+/// Reads a counter of the BPF programs.
+fn count(counter: *const u64) -> u64 {
+    // SAFETY: both callers point to an aligned number in memory that is mapped while the skeleton
+    // lives, which they borrow. The kernel counts it up at any time, hence atomic; what is looked up
+    // afterwards must not be read before.
+    unsafe { AtomicU64::from_ptr(counter.cast_mut()) }.load(Ordering::Acquire)
 }
 
 fn load_skeleton() -> libbpf_rs::Result<ProcessesSkel<'static>> {

@@ -34,12 +34,16 @@ struct {
 /* Processes that the map had no room for at that moment. */
 __u64 unrecorded = 0;
 
+/* Counts every change of the map, after it: what was read at this number still holds at this number. */
+__u64 changes = 0;
+
 /* Carries the type to the Rust side, which checks its own against it. */
 const volatile struct process layout = {};
 
 static __always_inline void forget(__u32 pid)
 {
 	bpf_map_delete_elem(&processes, &pid);
+	__sync_fetch_and_add(&changes, 1);
 }
 
 static __always_inline void record(struct task_struct *leader, __u64 exited_at)
@@ -70,6 +74,8 @@ static __always_inline void record(struct task_struct *leader, __u64 exited_at)
 	if (bpf_map_update_elem(&processes, &tgid, &process, BPF_ANY)) {
 		forget(tgid);
 		__sync_fetch_and_add(&unrecorded, 1);
+	} else {
+		__sync_fetch_and_add(&changes, 1);
 	}
 }
 
