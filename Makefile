@@ -56,8 +56,10 @@ forbid:
 	.ci/forbid
 
 .PHONY: bench
-bench: deps ## lines/s of the parser, ns of a verdict
+bench: deps ## lines/s of the parser, ns of a verdict, lines/s from tool to screen
 	cargo bench --workspace
+	cargo build --release --locked -p x-agent -p x-tracer
+	tests/bench/throughput
 
 .PHONY: fuzz
 fuzz: deps ## every fuzz target for a minute
