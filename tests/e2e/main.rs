@@ -23,6 +23,7 @@ mod ends;
 mod kills;
 mod lines;
 mod logins;
+mod losses;
 mod minutes;
 mod outage;
 mod ports;

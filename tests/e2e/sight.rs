@@ -12,7 +12,7 @@ use crate::pid_namespace::Contained;
 use crate::session::hub;
 
 /// `x-tracer local` with the installed tools, which see `canary`.
-fn tracer(target: &Contained, probes: &str, canary: &str) -> Command {
+pub(crate) fn tracer(target: &Contained, probes: &str, canary: &str) -> Command {
     let standin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/standin");
     let mut command = hub();
     command

@@ -1,0 +1,67 @@
+//! What is lost is counted where everybody looks: in the status messages on NATS, in the account at
+//! the end, in the exit status of `--strict`. Each way to lose something is forced here; that of the
+//! agent's queue and spool is in [`crate::outage`], that of the way to the hub in the hub's own tests.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::nats_server::NatsServer;
+use crate::pid_namespace::Contained;
+use crate::plain_nats::PlainNats;
+use crate::process::Hub;
+use crate::replay::{TCPCONNECT_HEADER, Tools, tcpconnect};
+use crate::session::local;
+use crate::sight::tracer;
+
+/// A session on a server of the test's, with a plain reader of the status messages beside the hub.
+fn observed(mut command: Command) -> (Hub, PlainNats, NatsServer) {
+    let server = NatsServer::start();
+    let mut reader = PlainNats::connect(server.port, None);
+    reader.subscribe("xtracer.v1.*.*.status");
+    command
+        .args(["--strict", "--nats", &server.url()])
+        .stdout(Stdio::piped());
+    (Hub::spawn(&mut command), reader, server)
+}
+
+/// Reads on until an account of a probe has this in it.
+fn until_counted(reader: &mut PlainNats, column: &str, count: u64) {
+    loop {
+        let status: Value = serde_json::from_slice(&reader.next().payload).unwrap();
+        if status["ledger"][column] == count {
+            assert_eq!(status["probe"], "tcpconnect", "{status}");
+            return;
+        }
+    }
+}
+
+#[test]
+fn samples_that_the_kernel_lost() {
+    let target = Contained::start();
+    let acts = tempfile::NamedTempFile::new().unwrap();
+    let lost = r#"[{"control": "lost", "count": 5}, {"control": "lost", "count": 7}]"#;
+    std::fs::write(acts.path(), lost).unwrap();
+    let mut command = tracer(&target, "tcpconnect", "connect,accept,close,ipv6");
+    command.env("XTRACER_STANDIN_EVENTS", acts.path());
+    let (mut hub, mut reader, _server) = observed(command);
+    hub.wait_for("probes proven to see 1/1");
+    until_counted(&mut reader, "lost_samples", 12);
+    let end = hub.interrupt();
+    assert_eq!(end.code, Some(6), "{:#?}", end.stderr);
+    end.said("incomplete: tcpconnect: 12 lost in the kernel's buffer");
+}
+
+#[test]
+fn lines_that_nobody_understands() {
+    let target = Contained::start();
+    let whole = tcpconnect(target.pid, "curl", 80);
+    let torn = whole.replace("127.0.0.1 ", "127.0.0.? ");
+    let tools = Tools::new().lines("tcpconnect", &[TCPCONNECT_HEADER.into(), whole, torn]);
+    let command = local(target.pid, tools.path(), &["--probes", "tcpconnect"]);
+    let (hub, mut reader, _server) = observed(command);
+    let end = hub.end();
+    until_counted(&mut reader, "unparsed", 1);
+    assert_eq!(end.code, Some(6), "{:#?}", end.stderr);
+    end.said("incomplete: tcpconnect: 1 not understood by the agent");
+}
