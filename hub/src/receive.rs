@@ -21,4 +21,4 @@ pub(crate) use feed::lock;
 pub(crate) use feed::{Feed, News, Source, Take};
 pub(crate) use kept::{Mark, Part};
 pub(crate) use order::Start;
-pub(crate) use tally::{Stream, StreamTally, Tally};
+pub(crate) use tally::{DROPPED, Stream, StreamTally, Tally};

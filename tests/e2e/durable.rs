@@ -212,6 +212,34 @@ fn a_hub_comes_when_all_is_over_and_the_past_can_be_seen_again() {
 }
 
 #[test]
+fn a_hub_that_comes_too_late_is_told_what_the_stream_has_dropped() {
+    let server = KeepingServer::start();
+    let mut tool = Tool::new();
+    let limits = ["--durable", "--durable-max-bytes", "100000"];
+    let program = Command::new(Agent::program());
+    let mut agent = Agent::run(program, &tool, &server.url(), &limits);
+    let _done = tool.begun();
+    tool.print(100);
+    let shown = Shown::new();
+    // A hub that came before the agent would make a larger stream.
+    while run(&["replay", "--nats", &server.url()]).code != Some(0) {}
+    let hub = shown.listen(&server.url());
+    shown.wait_for_lines(100);
+    hub.interrupt();
+    tool.print(10_000);
+    drop(tool);
+    assert!(agent.0.wait().unwrap().success());
+
+    let mut hub = shown.listen(&server.url());
+    hub.wait_for("messages of the stream, of all sessions, were gone by its limits");
+    let end = hub.interrupt();
+    end.said("incomplete: ");
+    let numbers = shown.numbers();
+    assert!(numbers.len() < 10_100, "{} records", numbers.len());
+    assert!(numbers[..100].iter().copied().eq(0..100));
+}
+
+#[test]
 fn an_agent_that_is_killed_loses_nothing_that_was_kept() {
     let server = KeepingServer::start();
     let mut tool = Tool::new();

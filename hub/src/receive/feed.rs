@@ -18,7 +18,7 @@ use super::Answerer;
 use super::admit::{Gate, Message, Refusal};
 use super::kept::{Kept, KeptReader, Mark};
 use super::order::{Place, Start};
-use super::tally::Tally;
+use super::tally::{DROPPED, Tally};
 use crate::show::{Form, Lines};
 
 /// News that may wait for the session.
@@ -190,6 +190,7 @@ async fn receive_kept(mut reader: KeptReader, mut taker: Taker, stop: Cancellati
                 taker.mark = Some(mark);
                 taker.hand_over().await;
             }
+            Some(Kept::Dropped(count)) => taker.miss(count).await,
             Some(Kept::Note(note)) => drop(taker.news.send(News::Note(note)).await),
             None => return,
         }
@@ -241,6 +242,13 @@ impl Taker {
             self.hand_over().await;
             self.answerer.answer(&message).await;
         }
+    }
+
+    /// Counts messages that no number will tell of: their numberings begin behind them.
+    async fn miss(&self, dropped: u64) {
+        lock(&self.tally).dropped += dropped;
+        let note = format!("{dropped} messages {DROPPED}");
+        drop(self.news.send(News::Note(note)).await);
     }
 
     /// Makes a record's line, or gives the status that the message is.

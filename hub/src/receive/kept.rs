@@ -52,6 +52,8 @@ pub(crate) enum Part {
 pub(crate) enum Kept {
     /// A message, and the point behind it.
     Message(Box<Message>, Mark),
+    /// So many messages, of all sessions, lay behind the mark and are gone by the stream's limits.
+    Dropped(u64),
     /// Something that should be known.
     Note(String),
 }
@@ -98,6 +100,8 @@ pub(crate) struct KeptReader {
     since: Option<SystemTime>,
     /// What was read last.
     last: Mark,
+    /// Messages that were dropped before they were read, and of which nobody was told yet.
+    dropped: u64,
     /// The last number to read, and whether that was reached, if there is an end.
     until: Option<u64>,
     over: bool,
@@ -167,6 +171,7 @@ impl KeptReader {
             filter,
             since,
             last,
+            dropped: 0,
             until: None,
             over: false,
             messages: None,
@@ -187,6 +192,10 @@ impl KeptReader {
         if reader.last.stream == 0 {
             reader.last.stream = created(&info);
         }
+        if reader.last.seq > 0 && reader.last.stream == created(&info) {
+            let next = reader.last.seq.saturating_add(1);
+            reader.dropped = info.state.first_sequence.saturating_sub(next);
+        }
         reader
             .consume()
             .await
@@ -199,6 +208,10 @@ impl KeptReader {
         loop {
             if self.over {
                 return None;
+            }
+            let dropped = std::mem::take(&mut self.dropped);
+            if dropped > 0 {
+                return Some(Kept::Dropped(dropped));
             }
             let Some(messages) = &mut self.messages else {
                 if let Some(note) = self.resume().await {

@@ -11,6 +11,10 @@ use super::order::{Order, Place, Start};
 /// Most numberings that are kept at once: a stranger may invent sessions and nodes without end.
 const MAX_STREAMS: usize = 100_000;
 
+/// What became of those that are counted as dropped.
+pub(crate) const DROPPED: &str =
+    "of the stream, of all sessions, were gone by its limits before they could be shown";
+
 /// Whose numbering a record belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stream {
@@ -52,6 +56,8 @@ pub(crate) struct Tally {
     pub streams: BTreeMap<Stream, StreamTally>,
     /// Messages that were not what they claimed to be.
     pub refused: u64,
+    /// Messages that a stream had kept, and had dropped before they were read.
+    pub dropped: u64,
     /// Messages that were looked at.
     pub(crate) polled: u64,
     /// Of these, messages that found a taker, or needed none.
@@ -85,6 +91,7 @@ impl Tally {
             },
             streams: BTreeMap::new(),
             refused: 0,
+            dropped: 0,
             polled: 0,
             passed: 0,
         }

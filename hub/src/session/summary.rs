@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use probeparser::wire::{Ledger, State, Verdict};
 
 use super::board::{Board, Standing};
-use crate::receive::{Start, Stream, StreamTally, Tally};
+use crate::receive::{DROPPED, Start, Stream, StreamTally, Tally};
 
 /// What there is to say at the end.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,6 +65,9 @@ pub(super) fn summary(board: &Board, tally: &Tally, overrun: u64) -> Summary {
             "{} messages refused, since they were not what they claimed",
             tally.refused
         ));
+    }
+    if tally.dropped > 0 {
+        losses.push(format!("{} messages {DROPPED}", tally.dropped));
     }
     if overrun > 0 {
         losses.push(format!(
