@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use probeparser::Probe;
 use probeparser::wire::{OrderSubject, State, Status, Verdict, agent_inbox};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Interval;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -228,6 +229,32 @@ async fn farewell(sent: Option<LastWords>, announcer: &Announcer, ended: &[Ended
     }
 }
 
+/// What a probe's task does next.
+#[derive(Debug)]
+enum Turn {
+    /// The proof of sight has news.
+    News(News),
+    /// It is time to report.
+    Report,
+    /// So many events have come. None: no more will.
+    Events(usize),
+}
+
+/// The next turn. What is rare goes first: behind events that come without a pause it would never have one.
+async fn next_turn(
+    news: impl Future<Output = News>,
+    report: &mut Interval,
+    events: &mut mpsc::Receiver<ProbeEvent>,
+    taken: &mut Vec<ProbeEvent>,
+) -> Turn {
+    tokio::select! {
+        biased;
+        news = news => Turn::News(news),
+        _ = report.tick() => Turn::Report,
+        count = events.recv_many(taken, EVENTS) => Turn::Events(count),
+    }
+}
+
 /// One probe from its start to its end.
 struct ProbeTask {
     probe: Probe,
@@ -249,13 +276,13 @@ impl ProbeTask {
         let mut reported = self.ledger.snapshot();
         let mut events = Vec::with_capacity(EVENTS);
         loop {
-            tokio::select! {
-                biased;
-                count = host.events.recv_many(&mut events, EVENTS) => {
-                    if count == 0 {
-                        host.ended().await;
-                        return self.ended();
-                    }
+            let news = self.watch.news();
+            match next_turn(news, &mut report, &mut host.events, &mut events).await {
+                Turn::Events(0) => {
+                    host.ended().await;
+                    return self.ended();
+                }
+                Turn::Events(_) => {
                     for event in events.drain(..) {
                         match event {
                             ProbeEvent::Stopped if !stop.is_cancelled() => self.finished().await,
@@ -263,14 +290,12 @@ impl ProbeTask {
                         }
                     }
                 }
-                news = self.watch.news() => match news {
-                    News::Sight(told) => self.sight(told).await,
-                    News::Heal { dead, message } => {
-                        self.tell(State::Note, &message).await;
-                        host.heal(dead);
-                    }
-                },
-                _ = report.tick() => {
+                Turn::News(News::Sight(told)) => self.sight(told).await,
+                Turn::News(News::Heal { dead, message }) => {
+                    self.tell(State::Note, &message).await;
+                    host.heal(dead);
+                }
+                Turn::Report => {
                     let now = self.ledger.snapshot();
                     if now != reported {
                         reported = now;
@@ -403,5 +428,32 @@ impl ProbeTask {
         self.announcer
             .send(&self.outbox, self.status(state, message))
             .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_events_leaves_a_verdict_and_a_report_their_turn() {
+        let (sender, mut events) = mpsc::channel(2 * EVENTS);
+        while sender.try_send(ProbeEvent::Dropped { count: 1 }).is_ok() {}
+        let mut report = tokio::time::interval(REPORT_EVERY);
+        let mut taken = Vec::new();
+        let verdict = ready(News::Heal {
+            dead: Vec::new(),
+            message: String::new(),
+        });
+        let turn = next_turn(verdict, &mut report, &mut events, &mut taken).await;
+        assert!(matches!(turn, Turn::News(_)), "{turn:?}");
+        let turn = next_turn(pending(), &mut report, &mut events, &mut taken).await;
+        assert!(matches!(turn, Turn::Report), "{turn:?}");
+        for _ in 0..2 {
+            let turn = next_turn(pending(), &mut report, &mut events, &mut taken).await;
+            assert!(matches!(turn, Turn::Events(EVENTS)), "{turn:?}");
+        }
     }
 }
