@@ -119,8 +119,8 @@ fn log(status: &Status) {
                 tracing::error!(target: STATUS, "{who}: {remedy}");
             }
         }
-        State::Note => tracing::warn!(target: STATUS, "{who}: {message}"),
         _ if message.is_empty() => {}
+        State::Note => tracing::warn!(target: STATUS, "{who}: {message}"),
         _ => tracing::info!(target: STATUS, "{who}: {message}"),
     }
 }

@@ -97,8 +97,8 @@ pub fn enter_private() -> Mounts {
 }
 
 fn leave_shared_mounts() -> Result<(), MountWarning> {
-    let lost = "nothing is mounted then, so tools may fail to attach and cannot filter in the \
-                kernel; x-agent needs CAP_SYS_ADMIN";
+    let lost = "the tools trace with what the host has mounted, and cannot filter in the kernel (less \
+                efficient); with CAP_SYS_ADMIN there would be one";
     unshare(CloneFlags::CLONE_NEWNS).map_err(|errno| MountWarning {
         step: Step::NewNamespace,
         errno,

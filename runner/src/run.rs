@@ -77,6 +77,7 @@ fn prepare_and_run(config: Config) -> anyhow::Result<Exit> {
             Ok(canary) => canary.connect().context("cannot talk to the canary")?,
             Err(reason) => Canary::none(reason),
         };
+        warnings.extend(canary.lacking().map(sight::all_unproven));
         agent::run(
             config,
             Prepared {

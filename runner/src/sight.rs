@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 pub(crate) use canary::{Canary, Young};
-pub(crate) use words::Told;
+pub(crate) use words::{Told, all_unproven};
 
 use act::Facts;
 use proof::Proof;
@@ -225,7 +225,11 @@ impl Watch {
         if self.told.as_ref() == Some(&sight) {
             return None;
         }
-        let told = words::told(self.probe, &sight, self.told.as_ref(), self.proof.lacking());
+        let told = match self.canary.lacking() {
+            // It holds for all probes alike, and the agent has said it at its start.
+            Some(_) => Told::in_the_record(sight.clone()),
+            None => words::told(self.probe, &sight, self.told.as_ref(), self.proof.lacking()),
+        };
         self.told = Some(sight);
         Some(News::Sight(told))
     }

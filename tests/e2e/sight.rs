@@ -1,14 +1,18 @@
 //! Attached is not seeing. The installed tools over the stand-in for bcc: it reports as much of the
 //! agent's own known events as a case lets it, and nothing else.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 
+use crate::nats_server::NatsServer;
 use crate::pid_namespace::Contained;
+use crate::plain_nats::PlainNats;
 use crate::session::hub;
 
 /// `x-tracer local` with the installed tools, which see `canary`.
@@ -23,6 +27,23 @@ pub(crate) fn tracer(target: &Contained, probes: &str, canary: &str) -> Command 
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// The same without `CAP_SYS_ADMIN`, which root's programs do not get back.
+fn without_sys_admin(command: &Command) -> Command {
+    let mut limited = Command::new("setpriv");
+    limited
+        .args(["--bounding-set", "-sys_admin"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            limited.env(name, value);
+        }
+    }
+    limited
 }
 
 /// Runs it until it says `word`, then Ctrl-C: (exit status, standard output, what it said).
@@ -103,4 +124,30 @@ fn a_kind_of_event_that_never_comes_makes_a_probe_suspect() {
         "{said}"
     );
     assert_eq!(status, Some(0), "{said}");
+}
+
+#[test]
+fn without_the_right_to_prove_it_one_line_says_so_of_all_probes() {
+    let target = Contained::start();
+    let server = NatsServer::start();
+    let mut reader = PlainNats::connect(server.port, None);
+    reader.subscribe("xtracer.v1.*.*.status");
+    let mut command = tracer(&target, "tcpconnect,execsnoop", "");
+    command.args(["--nats", &server.url()]);
+    let (status, _, said) = until(without_sys_admin(&command), "probes proven to see");
+    let calm = "x-tracer: unproven whether the probes see: cannot make a PID namespace";
+    assert!(said.contains(calm), "{said}");
+    assert_eq!(said.matches("unproven whether").count(), 1, "{said}");
+    assert_eq!(said.matches("mount namespace").count(), 1, "{said}");
+    assert!(!said.contains("what to do"), "{said}");
+    assert!(said.contains("probes proven to see 0/2"), "{said}");
+    assert!(said.contains("complete: every record"), "{said}");
+    assert_eq!(status, Some(0), "{said}");
+    let mut unproven = BTreeSet::new();
+    while unproven.len() < 2 {
+        let status: Value = serde_json::from_slice(&reader.next().payload).unwrap();
+        if status["sight"]["verdict"] == "unproven" {
+            unproven.insert(status["probe"].to_string());
+        }
+    }
 }

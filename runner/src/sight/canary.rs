@@ -64,7 +64,9 @@ impl Young {
             )
         }
         .map_err(|errno| {
-            format!("cannot make a PID namespace: {errno}; CAP_SYS_ADMIN is needed")
+            format!(
+                "cannot make a PID namespace for a known event: {errno}; CAP_SYS_ADMIN is needed"
+            )
         })?;
         Ok(Self {
             socket: ours,
@@ -101,6 +103,11 @@ impl Canary {
     /// There is none, for this reason.
     pub(crate) fn none(reason: String) -> Self {
         Self(Err(reason))
+    }
+
+    /// Why there is none, if there never was one.
+    pub(crate) fn lacking(&self) -> Option<&str> {
+        self.0.as_ref().err().map(String::as_str)
     }
 
     /// One whose requests a test answers.

@@ -91,14 +91,21 @@ async fn a_probe_that_goes_blind_later_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn what_can_not_be_made_proves_nothing() {
-    let absent = || Canary::none("no rights".to_owned());
+    // What never was is told once for all probes, by the agent.
+    let absent = Canary::none("no rights".to_owned());
     let broken = canary(Err("no rights".to_owned()));
-    for canary in [absent(), broken] {
+    for (canary, tells) in [(absent, false), (broken, true)] {
         let mut watch = Watch::new(Probe::Tcpaccept, canary);
         watch.attached(Duration::ZERO);
         let news = told(&mut watch).await;
         assert_eq!(news.sight.verdict, Verdict::Unproven);
-        assert!(news.message.contains("no rights"), "{}", news.message);
+        assert_eq!(
+            news.message.contains("no rights"),
+            tells,
+            "{}",
+            news.message
+        );
+        assert_eq!(news.remedy.is_some(), tells);
     }
 }
 

@@ -17,6 +17,26 @@ pub(crate) struct Told {
     pub(crate) remedy: Option<String>,
 }
 
+impl Told {
+    /// Without a word besides the record.
+    pub(super) fn in_the_record(sight: Sight) -> Self {
+        Self {
+            sight,
+            message: String::new(),
+            remedy: None,
+        }
+    }
+}
+
+/// What is said once of all probes when no known event can be made, for this reason.
+pub(crate) fn all_unproven(lacking: &str) -> String {
+    format!(
+        "{} whether the probes see: {lacking}. They trace all the same: trust what they show, and \
+         nothing that they do not show",
+        Verdict::Unproven.word()
+    )
+}
+
 /// The words for a verdict. `before` is what was told last, `lacking` why events were not made.
 pub(super) fn told(
     probe: Probe,
