@@ -25,7 +25,7 @@ use crate::child;
 use crate::local::{NotFound, find_server};
 use crate::receive::{Access, Address};
 use crate::secret::write_secret;
-use certificate::Certificate;
+pub(crate) use certificate::Certificate;
 use login::LOGIN_TIME;
 pub(crate) use login::{Login, Logins, hub_inbox};
 
@@ -302,7 +302,7 @@ impl Reach {
         // The hub comes by the address that is listened on.
         let mut names = names.clone();
         names.push(reachable(*listen).to_string());
-        let Certificate { ca, server, key } = certificate::make(session, &names)
+        let Certificate { ca, server, key } = Certificate::new(session, &names)
             .map_err(|error| ServerError::Certificate { names, error })?;
         for (name, text) in [(CA, &ca), ("server.crt", &server), ("server.key", &key)] {
             write_secret(&folder.join(name), text).map_err(|error| ServerError::Step {

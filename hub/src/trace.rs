@@ -238,6 +238,7 @@ fn agent_spec(config: &Config, base: &Base, node: &Node, route: &Route) -> Agent
         targets: node.targets.clone(),
         probes: probes.iter().map(|probe| probe.name().to_owned()).collect(),
         nats_url: route.url.clone(),
+        nats_host: route.host.clone(),
         nats_secrets: route.secrets(&node.name),
         orders: route.orders,
         durable: config.durable.is_some(),

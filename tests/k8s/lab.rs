@@ -171,6 +171,7 @@ impl Lab {
             }],
             probes: vec!["execsnoop".to_owned()],
             nats_url: None,
+            nats_host: None,
             orders: false,
             durable: false,
             nats_secrets: NatsSecrets {

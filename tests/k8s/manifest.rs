@@ -48,6 +48,7 @@ fn classic() -> AgentSpec {
         .map(str::to_owned)
         .to_vec(),
         nats_url: None,
+        nats_host: None,
         orders: false,
         durable: false,
         nats_secrets: NatsSecrets {
@@ -73,6 +74,7 @@ fn unusual() -> AgentSpec {
         targets: vec![target("nginx", 'a'), target("sidecar", 'b')],
         probes: vec!["execsnoop".to_owned()],
         nats_url: Some("tls://me:pa$$word@nats.example:4222".to_owned()),
+        nats_host: Some(("nats.example".to_owned(), [10, 244, 0, 9].into())),
         orders: false,
         durable: false,
         nats_secrets: NatsSecrets {
@@ -99,6 +101,7 @@ fn server() -> NatsServerSpec {
         pull_policy: PullPolicy::IfNotPresent,
         pull_secrets: Vec::new(),
         authorization: json!({"users": [{"user": "u", "password": "p"}]}),
+        certificate: ("a certificate".to_owned(), "its key".to_owned()),
         deadline_seconds: None,
         made_by: Some("me@laptop".to_owned()),
     }

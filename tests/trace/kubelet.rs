@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use futures_util::TryStreamExt;
-use k8s_openapi::api::core::v1::{Binding, Container, Pod, Secret};
+use k8s_openapi::api::core::v1::{Binding, Container, HostAlias, Pod, Secret};
 use kube::ResourceExt;
 use kube::api::{
     Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams,
@@ -16,7 +17,7 @@ use kube::api::{
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
@@ -137,7 +138,9 @@ impl Pods {
             Some(secret) => Some(self.mounted(&secret).await),
             None => None,
         };
-        let mut child = self.start(&spec.containers[0], folder.as_ref().map(TempDir::path));
+        let hosts = hosts(spec.host_aliases.iter().flatten());
+        let folder = folder.as_ref().map(TempDir::path);
+        let mut child = self.start(&spec.containers[0], folder, hosts.path());
         let state = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
         self.report(&name, "Running", &state).await;
         let mut log = child.stderr.take().unwrap();
@@ -189,24 +192,32 @@ impl Pods {
         for (file, content) in secret.data.unwrap() {
             let mut content = content.0;
             if file == "nats.conf" {
-                // A pod has its address for itself.
-                content.extend_from_slice(format!("host: \"{POD_IP}\"\n").as_bytes());
+                // A pod has its files and its address for itself.
+                let text = String::from_utf8(content).unwrap();
+                let text = text.replace(SECRETS, folder.path().to_str().unwrap());
+                content = format!("{text}host: \"{POD_IP}\"\n").into_bytes();
             }
             std::fs::write(folder.path().join(file), content).unwrap();
         }
         folder
     }
 
-    fn start(&self, container: &Container, secret: Option<&Path>) -> Child {
+    fn start(&self, container: &Container, secret: Option<&Path>, hosts: &Path) -> Child {
         let mounted = |text: &str| match secret {
             Some(folder) => text.replace(SECRETS, folder.to_str().unwrap()),
             None => text.to_owned(),
         };
         let mut words = container.command.iter().flatten();
-        let mut command = match words.next() {
-            Some(program) => Command::new(program),
-            None => Command::new(hub::agent()),
-        };
+        let program = words.next().map_or_else(hub::agent, PathBuf::from);
+        // Its process becomes the program's.
+        let mut command = Command::new("unshare");
+        command.args([
+            "-m",
+            "sh",
+            "-c",
+            "mount --bind \"$0\" /etc/hosts && exec \"$@\"",
+        ]);
+        command.arg(hosts).arg(program);
         // Debian's folder for servers is not on everybody's PATH.
         let path = std::env::var("PATH").unwrap_or_default();
         command
@@ -240,6 +251,18 @@ impl Pods {
         let params = PatchParams::default();
         insist(|| self.api.patch_status(pod, &params, &patch)).await;
     }
+}
+
+/// A pod's `/etc/hosts`.
+fn hosts<'a>(aliases: impl Iterator<Item = &'a HostAlias>) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    writeln!(file, "127.0.0.1 localhost").unwrap();
+    for alias in aliases {
+        let names = alias.hostnames.iter().flatten().cloned();
+        let names: Vec<String> = names.collect();
+        writeln!(file, "{} {}", alias.ip, names.join(" ")).unwrap();
+    }
+    file
 }
 
 /// The API server's answer; one that is away is asked again.

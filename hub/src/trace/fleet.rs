@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::anyhow;
+use tempfile::NamedTempFile;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -53,8 +54,9 @@ pub(super) struct Link {
     pub remedy: String,
     /// Whether something else will be tried then.
     pub alternative: bool,
-    /// The way to a server in the cluster; closed when dropped.
-    pub forward: Option<PortForward>,
+    /// The way to a server in the cluster, and the authority that it is known by, in a file that is read for
+    /// each connection; both go when dropped.
+    pub forward: Option<Box<(PortForward, NamedTempFile)>>,
     /// The way to give orders to agents, where nobody else can.
     pub orders: Option<Arc<Connection>>,
 }

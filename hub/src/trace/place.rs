@@ -3,9 +3,12 @@
 mod here;
 mod route;
 
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use tempfile::NamedTempFile;
 use x_k8s::manifest::{self, Bundle, NATS_PORT, NatsSecrets, NatsServerSpec, nats_name};
 use x_k8s::portforward::PortForward;
 
@@ -20,7 +23,7 @@ use crate::console::say;
 use crate::durable::{self, Durable};
 use crate::exit::Failure;
 use crate::receive::{Access, Address, Connection};
-use crate::server::{self, Keep, Login, Logins, Reach, Server, ServerError};
+use crate::server::{self, Certificate, Keep, Login, Logins, Reach, Server, ServerError};
 use crate::session::Reading;
 use crate::show::Bookmark;
 
@@ -130,6 +133,7 @@ impl Place {
         let url = format!("tls://{}:{}", bracketed(&hub), server.port);
         let route = Route {
             url: (server.port != HUB_PORT).then(|| url.clone()),
+            host: None,
             logins: NodeLogins::of(server.logins(), server.ca.as_deref()),
             hub_address: Some(hub),
             orders: true,
@@ -183,7 +187,7 @@ impl Place {
     }
 
     async fn in_cluster(base: &Base, config: &Config, nodes: &[Node]) -> Result<Self, Failure> {
-        let (bundle, logins) = server_pod(base, config, nodes)?;
+        let (bundle, logins, ca) = server_pod(base, config, nodes)?;
         say(format!(
             "making a NATS server in the cluster: {}/{}",
             bundle.namespace(),
@@ -191,40 +195,45 @@ impl Place {
         ));
         let up = base.roll_out("the NATS server", &bundle).await;
         let up = up.ok_or_else(|| Failure::from(anyhow!("ended while it was starting")))??;
-        let ip = up.ip.ok_or_else(|| {
+        let ip = up.ip.as_deref().and_then(|ip| ip.parse().ok());
+        let ip: IpAddr = ip.ok_or_else(|| {
             anyhow!(
                 "the NATS server's pod {}/{} has no address; look at it with: kubectl describe pod -n {} {}",
                 up.namespace, up.name, up.namespace, up.name
             )
         })?;
         let forward = PortForward::open(&base.cluster, &up.namespace, &up.name, NATS_PORT).await?;
-        let address = format!("nats://{}", forward.address());
-        let address: Address = address.parse().context("the forwarded port")?;
+        let at = forward.address();
+        let address = Address::tls(at.ip(), at.port());
+        let authority = file(&ca).context("cannot keep the server's authority in a file")?;
         let Login { user, password } = logins.hub().clone();
         let access = Access {
             password: Some((user, password)),
+            tls_ca: Some(authority.path().to_owned()),
             inbox: Some(server::hub_inbox(base.session.as_str())),
             ..Access::default()
         };
         let orders = orders(&address, &access).await?;
         let connection = Connection::open(address, access).await?;
         let reading = read(base, connection, None, None).await?;
-        let url = format!("nats://{}:{NATS_PORT}", bracketed(&ip));
+        let name = nats_name(&base.session);
+        let url = format!("tls://{name}:{NATS_PORT}");
         Ok(Self {
             reading,
             server: None,
             link: Link {
                 remedy: format!(
-                    "agents connect to {url}, a pod: check that no network policy of the namespace {} forbids it, or use --nats URL",
+                    "agents connect to {url}, the pod at {ip}: check that no network policy of the namespace {} forbids it, or use --nats URL",
                     base.namespace
                 ),
                 alternative: false,
-                forward: Some(forward),
+                forward: Some(Box::new((forward, authority))),
                 orders: Some(orders),
             },
             route: Route {
                 url: Some(url),
-                logins: NodeLogins::of(&logins, None),
+                host: Some((name, ip)),
+                logins: NodeLogins::of(&logins, Some(&ca)),
                 hub_address: None,
                 orders: true,
             },
@@ -251,17 +260,18 @@ pub(super) async fn planned(
                     ..NatsSecrets::default()
                 }),
                 url: None,
+                host: None,
                 orders: true,
             };
             (None, route)
         }
         Nats::InCluster => {
-            let (bundle, logins) = server_pod(base, config, nodes)?;
-            // The pod's address, which agents get, is not known before it runs.
-            let name = nats_name(&base.session);
+            let (bundle, logins, ca) = server_pod(base, config, nodes)?;
             let route = Route {
-                url: Some(format!("nats://{name}.{}:{NATS_PORT}", base.namespace)),
-                logins: NodeLogins::of(&logins, None),
+                url: Some(format!("tls://{}:{NATS_PORT}", nats_name(&base.session))),
+                // The pod's address, which agents know the name's by, is not known before it runs.
+                host: None,
+                logins: NodeLogins::of(&logins, Some(&ca)),
                 hub_address: None,
                 orders: true,
             };
@@ -270,10 +280,23 @@ pub(super) async fn planned(
     })
 }
 
-fn server_pod(base: &Base, config: &Config, nodes: &[Node]) -> Result<(Bundle, Logins), Failure> {
+/// The server in the cluster, who may log in to it, and the authority that it is known by.
+fn server_pod(
+    base: &Base,
+    config: &Config,
+    nodes: &[Node],
+) -> Result<(Bundle, Logins, String), Failure> {
     let names = nodes.iter().map(|node| node.name.clone());
     let logins =
         Logins::new(base.session.as_str(), names, false).context("cannot make passwords")?;
+    // Agents come by its name, the hub by a forwarded port of this machine.
+    let hosts = [
+        nats_name(&base.session),
+        Ipv4Addr::LOCALHOST.to_string(),
+        Ipv6Addr::LOCALHOST.to_string(),
+    ];
+    let Certificate { ca, server, key } =
+        Certificate::new(base.session.as_str(), &hosts).context("cannot make a certificate")?;
     let spec = NatsServerSpec {
         session: base.session.clone(),
         namespace: base.namespace.clone(),
@@ -283,11 +306,19 @@ fn server_pod(base: &Base, config: &Config, nodes: &[Node]) -> Result<(Bundle, L
         pull_policy: config.pod.pull_policy,
         pull_secrets: config.pod.pull_secrets.clone(),
         authorization: logins.authorization(),
+        certificate: (server, key),
         deadline_seconds: None,
         made_by: Some(made_by()),
     };
     let bundle = manifest::nats_server(&spec).map_err(x_k8s::Error::from)?;
-    Ok((bundle, logins))
+    Ok((bundle, logins, ca))
+}
+
+/// A text in a file that goes with what is returned.
+fn file(text: &str) -> std::io::Result<NamedTempFile> {
+    let mut file = tempfile::Builder::new().prefix("x-tracer-").tempfile()?;
+    file.write_all(text.as_bytes())?;
+    Ok(file)
 }
 
 /// What comes from the session, as it comes or as a stream keeps it.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{
-    Container, ContainerPort, EnvVar, LocalObjectReference, Pod, PodSpec, Secret, Service,
-    ServicePort, ServiceSpec, Toleration,
+    Container, ContainerPort, EnvVar, HostAlias, LocalObjectReference, Pod, PodSpec, Secret,
+    Service, ServicePort, ServiceSpec, Toleration,
 };
 
 use super::secrets::NatsSecrets;
@@ -60,6 +61,8 @@ pub struct AgentSpec {
     pub probes: Vec<String>,
     /// The NATS server, where it is not the hub's own. A login in it moves to the Secret.
     pub nats_url: Option<String>,
+    /// A name in that URL which only the agent's pod is to know, and its address.
+    pub nats_host: Option<(String, IpAddr)>,
     /// How to log in to it.
     pub nats_secrets: NatsSecrets,
     /// The server is the session's own. Then the agent takes orders to trace more, since nobody else can give any.
@@ -155,6 +158,12 @@ pub fn agent(spec: &AgentSpec) -> Result<Bundle, SpecError> {
                 ..Toleration::default()
             }]),
             host_pid: Some(true),
+            host_aliases: spec.nats_host.as_ref().map(|(name, address)| {
+                vec![HostAlias {
+                    hostnames: Some(vec![name.clone()]),
+                    ip: address.to_string(),
+                }]
+            }),
             restart_policy: Some("Never".to_owned()),
             active_deadline_seconds: spec.deadline_seconds.map(i64::from),
             termination_grace_period_seconds: Some(GRACE_SECONDS),

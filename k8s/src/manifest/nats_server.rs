@@ -1,7 +1,8 @@
 //! A NATS server of the session's own, in the cluster, where pods cannot reach the hub.
 //!
-//! Agents are given the pod's address, not the Service's name: it needs neither cluster DNS nor
-//! kube-proxy, and the pod is never replaced. The Service is for other clients (`nats sub`) in the cluster.
+//! Agents know the pod by its name, which their own pods have in `/etc/hosts`: that needs neither cluster DNS
+//! nor kube-proxy, and the pod is never replaced. The certificate is for that name: it is made before
+//! the pod has an address. The Service is for other clients (`nats sub`) in the cluster.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,9 @@ use super::{Bundle, PullPolicy, Resources, Session, SpecError, nats_name};
 
 /// The port that the server listens on.
 pub const NATS_PORT: u16 = 4222;
+const CONFIGURATION: &str = "nats.conf";
+const CERTIFICATE: &str = "server.crt";
+const KEY: &str = "server.key";
 const APP_VALUE: &str = "x-tracer-nats";
 /// Nobody: the server needs no right at all.
 const NOBODY: i64 = 65_534;
@@ -39,6 +43,8 @@ pub struct NatsServerSpec {
     pub pull_secrets: Vec<String>,
     /// Who may log in, and what each may do: the server's `authorization`, as JSON.
     pub authorization: serde_json::Value,
+    /// What it proves with that it is the server, and its key: both PEM.
+    pub certificate: (String, String),
     /// End the pod after so many seconds, whatever happens.
     pub deadline_seconds: Option<u32>,
     /// Who asks for it, as `user@machine`.
@@ -64,13 +70,20 @@ pub fn nats_server(spec: &NatsServerSpec) -> Result<Bundle, SpecError> {
         spec.session
             .metadata(&spec.namespace, name.clone(), APP_VALUE)
     };
-    let configuration = format!("port: {NATS_PORT}\nauthorization: {}\n", spec.authorization);
+    let configuration = format!(
+        "port: {NATS_PORT}\nauthorization: {}\ntls: {{cert_file: \"{FOLDER}/{CERTIFICATE}\", key_file: \"{FOLDER}/{KEY}\", timeout: 10}}\n",
+        spec.authorization
+    );
+    let (certificate, key) = spec.certificate.clone();
+    let files = [
+        (CONFIGURATION, configuration),
+        (CERTIFICATE, certificate),
+        (KEY, key),
+    ];
+    let files = files.map(|(name, content)| (name.to_owned(), ByteString(content.into_bytes())));
     let secret = Secret {
         metadata: metadata(),
-        data: Some(BTreeMap::from([(
-            "nats.conf".to_owned(),
-            ByteString(configuration.into_bytes()),
-        )])),
+        data: Some(BTreeMap::from(files)),
         ..Secret::default()
     };
     let mut pod_metadata = metadata();
@@ -147,7 +160,7 @@ fn container(spec: &NatsServerSpec) -> Container {
         command: Some(vec![
             "nats-server".to_owned(),
             "-c".to_owned(),
-            format!("{FOLDER}/nats.conf"),
+            format!("{FOLDER}/{CONFIGURATION}"),
         ]),
         ports: Some(vec![ContainerPort {
             name: Some("nats".to_owned()),

@@ -1,6 +1,7 @@
 //! What an agent must know of the way to NATS, and how it logs in there.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::Context;
@@ -14,6 +15,8 @@ use crate::server::{Login, Logins};
 pub(in crate::trace) struct Route {
     /// Where the server is, unless it is the hub's on the original's port.
     pub url: Option<String>,
+    /// A name in it that nobody else knows, and its address.
+    pub host: Option<(String, IpAddr)>,
     /// How to log in.
     pub(super) logins: NodeLogins,
     /// Where the hub is.
@@ -53,6 +56,7 @@ impl Route {
     pub(super) fn to(address: &Address, access: &Access) -> Result<Self, Failure> {
         Ok(Self {
             url: Some(address.to_string()),
+            host: None,
             logins: NodeLogins::Same(secrets(access)?),
             hub_address: None,
             orders: false,
