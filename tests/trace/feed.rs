@@ -53,7 +53,8 @@ impl Feed {
                     .custom_flags(OFlag::O_NONBLOCK.bits())
                     .open(&pipe);
                 if let Ok(mut pipe) = pipe {
-                    writeln!(pipe, "{line}").ok();
+                    // In one piece: where two tools read, each takes what one write has brought.
+                    pipe.write_all(format!("{line}\n").as_bytes()).ok();
                 }
                 std::thread::sleep(Duration::from_millis(50));
             }
