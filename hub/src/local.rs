@@ -6,6 +6,7 @@ mod find;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use probeparser::wire::PerfPages;
 
 pub(crate) use agent::{Agent, Plan, Target, TargetError};
 pub(crate) use find::{NotFound, find_agent, find_server};
@@ -26,6 +27,8 @@ pub(crate) struct Config {
     pub targets: Vec<Target>,
     /// Where to look for the tools first.
     pub tools_dirs: Vec<PathBuf>,
+    /// What the tools' rings hold at least.
+    pub perf_pages: Vec<PerfPages>,
     /// The user's own server; without it one is started.
     pub nats: Option<Address>,
     /// The file that holds the token for it.
@@ -108,6 +111,7 @@ async fn prepare(config: Config, agent: PathBuf) -> Result<(Reading, Own), Failu
         targets: config.targets,
         probes: config.settings.probes,
         tools_dirs: config.tools_dirs,
+        perf_pages: config.perf_pages,
         nats: address,
         login,
         durable: durable.map(|durable| durable.store),

@@ -203,6 +203,7 @@ fn config(namespace: String, pod: &TargetPod, kind: bool) -> Config {
             pull_secrets: Vec::new(),
             rights: Rights::default(),
             localtime: true,
+            perf_pages: Vec::new(),
             service: true,
             start_timeout: START_TIMEOUT,
         },

@@ -14,6 +14,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use probeparser::wire::PerfPages;
 use x_k8s::Cluster;
 use x_k8s::client::{Environment, Options};
 use x_k8s::manifest::{AgentSpec, PullPolicy, Resources, Rights};
@@ -79,6 +80,8 @@ pub(crate) struct PodConfig {
     pub pull_secrets: Vec<String>,
     /// What they may do.
     pub rights: Rights,
+    /// What the tools' rings hold at least.
+    pub perf_pages: Vec<PerfPages>,
     /// Whether their clock is the node's.
     pub localtime: bool,
     /// Whether the original's Service is made.
@@ -237,6 +240,12 @@ fn agent_spec(config: &Config, base: &Base, node: &Node, route: &Route) -> Agent
         pull_secrets: config.pod.pull_secrets.clone(),
         targets: node.targets.clone(),
         probes: probes.iter().map(|probe| probe.name().to_owned()).collect(),
+        perf_pages: config
+            .pod
+            .perf_pages
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         nats_url: route.url.clone(),
         nats_host: route.host.clone(),
         nats_secrets: route.secrets(&node.name),

@@ -3,6 +3,7 @@
 mod decode;
 mod envelope;
 mod order;
+mod pages;
 mod status;
 mod store;
 mod subject;
@@ -11,6 +12,7 @@ pub use decode::{DecodeError, MAX_PAYLOAD};
 pub(crate) use envelope::hex_members;
 pub use envelope::{By, Envelope};
 pub use order::{Obeyed, Order, OrderSubject};
+pub use pages::{PerfPages, PerfPagesError};
 pub use status::{Ledger, Sight, State, Status, Verdict};
 pub use store::{STREAM, Store, size};
 pub use subject::{

@@ -127,7 +127,7 @@ pub(crate) async fn run(
                         argv: options::argv(probe).iter().map(ToString::to_string).collect(),
                         tools_dirs: config.tools_dirs.clone(),
                         filter_map: scope.filter_map().map(Into::into),
-                        page_cnt: None,
+                        page_cnt: config.pages(probe),
                         heal: Vec::new(),
                         restart: true,
                     };

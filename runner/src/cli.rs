@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use probeparser::Probe;
-use probeparser::wire::{Store, size};
+use probeparser::wire::{PerfPages, Store, size};
 
 use crate::scope::Target;
 
@@ -58,6 +58,15 @@ pub struct RunArgs {
         value_delimiter = ':'
     )]
     pub tools_dir: Vec<PathBuf>,
+    /// Pages of the ring that each CPU has for a tool's events, at least: a power of two, as in
+    /// biosnoop=256; separate several by commas or repeat it (default: the tool's own)
+    #[arg(
+        long,
+        env = "XTRACER_PERF_PAGES",
+        value_name = "TOOL=PAGES",
+        value_delimiter = ','
+    )]
+    pub perf_pages: Vec<PerfPages>,
     /// NATS server to publish to
     #[arg(long, env = "XTRACER_NATS", value_name = "URL")]
     pub nats: Option<String>,

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use probeparser::wire::Store;
+use probeparser::wire::{PerfPages, Store};
 use probeparser::{Probe, UnknownProbe};
 
 use crate::cli::RunArgs;
@@ -35,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) probes: Vec<Probe>,
     /// Where to look for them first.
     pub(crate) tools_dirs: Vec<PathBuf>,
+    /// What their rings hold at least, where that is not their own choice.
+    pub(crate) perf_pages: Vec<PerfPages>,
     /// Where to publish.
     pub(crate) nats_url: String,
     /// How to log in there.
@@ -133,6 +135,7 @@ impl Config {
             targets,
             probes: probes(&args.probes)?,
             tools_dirs: args.tools_dir,
+            perf_pages: args.perf_pages,
             nats_url,
             login,
             session: args.session.unwrap_or_else(random_session),
@@ -150,6 +153,16 @@ impl Config {
             }),
             attach_jobs: args.attach_jobs.unwrap_or(cpus).max(1),
         })
+    }
+}
+
+impl Config {
+    /// Pages of this tool's rings; what was said last counts.
+    pub(crate) fn pages(&self, probe: Probe) -> Option<u32> {
+        let mut sizes = self.perf_pages.iter().rev();
+        sizes
+            .find(|size| size.probe == probe)
+            .map(|size| size.pages)
     }
 }
 
@@ -242,6 +255,17 @@ mod tests {
         let one = probes("cachetop,tcplife, execsnoop").unwrap();
         assert_eq!(one, probes("execsnoop,cachetop,tcplife,tcplife").unwrap());
         assert_eq!(probes("tcp").unwrap().len(), 4);
+    }
+
+    #[test]
+    fn the_last_size_of_a_tools_rings_counts() {
+        let mut sized = args();
+        sized.perf_pages = ["tcplife=8", "biosnoop=64", "tcplife=16"]
+            .map(|size| size.parse().unwrap())
+            .to_vec();
+        let config = Config::new(sized).unwrap();
+        assert_eq!(config.pages(Probe::Tcplife), Some(16));
+        assert_eq!(config.pages(Probe::Execsnoop), None);
     }
 
     #[test]

@@ -65,3 +65,33 @@ fn lines_that_nobody_understands() {
     assert_eq!(end.code, Some(6), "{:#?}", end.stderr);
     end.said("incomplete: tcpconnect: 1 not understood by the agent");
 }
+
+/// What would have been lost is a matter of the ring's size: the user's choice reaches the tool.
+#[test]
+fn a_ring_is_as_large_as_the_user_says() {
+    let target = Contained::start();
+    let (acts, journal) = (
+        tempfile::NamedTempFile::new().unwrap(),
+        tempfile::NamedTempFile::new().unwrap(),
+    );
+    std::fs::write(acts.path(), "[]").unwrap();
+    let mut command = tracer(&target, "tcpconnect", "connect,accept,close,ipv6");
+    command
+        .args(["--perf-pages", "biosnoop=512,tcpconnect=64"])
+        .args(["--perf-pages", "tcpconnect=256"])
+        .env("XTRACER_STANDIN_EVENTS", acts.path())
+        .env("XTRACER_STANDIN_JOURNAL", journal.path());
+    let mut hub = Hub::spawn(&mut command);
+    hub.wait_for("probes proven to see 1/1");
+    assert_eq!(hub.interrupt().code, Some(0));
+    let journal = std::fs::read_to_string(journal.path()).unwrap();
+    let opened: Vec<_> = journal
+        .lines()
+        .filter(|line| line.starts_with("open "))
+        .collect();
+    assert_eq!(opened.len(), 2, "{journal}");
+    assert!(
+        opened.iter().all(|line| line.contains(" page_cnt=256 ")),
+        "{opened:?}"
+    );
+}

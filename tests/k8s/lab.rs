@@ -170,6 +170,7 @@ impl Lab {
                 by_cgroup: false,
             }],
             probes: vec!["execsnoop".to_owned()],
+            perf_pages: Vec::new(),
             nats_url: None,
             nats_host: None,
             orders: false,

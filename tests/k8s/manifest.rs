@@ -47,6 +47,7 @@ fn classic() -> AgentSpec {
         ]
         .map(str::to_owned)
         .to_vec(),
+        perf_pages: Vec::new(),
         nats_url: None,
         nats_host: None,
         orders: false,
@@ -73,6 +74,7 @@ fn unusual() -> AgentSpec {
         pull_secrets: vec!["registry".to_owned()],
         targets: vec![target("nginx", 'a'), target("sidecar", 'b')],
         probes: vec!["execsnoop".to_owned()],
+        perf_pages: vec!["execsnoop=64".to_owned()],
         nats_url: Some("tls://me:pa$$word@nats.example:4222".to_owned()),
         nats_host: Some(("nats.example".to_owned(), [10, 244, 0, 9].into())),
         orders: false,

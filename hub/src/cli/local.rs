@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, value_parser};
 
 use super::durable::OwnDurableArgs;
-use super::shared::{ProbeList, ShowArgs, probes};
+use super::shared::{ProbeList, RingArgs, ShowArgs, probes};
 use crate::exit::Failure;
 use crate::local::{Config, Target, TargetError};
 use crate::receive::Address;
@@ -26,6 +26,8 @@ pub struct LocalArgs {
         value_delimiter = ':'
     )]
     tools_dir: Vec<PathBuf>,
+    #[command(flatten)]
+    rings: RingArgs,
     /// NATS server to use instead of one of our own
     #[arg(long, value_name = "URL")]
     nats: Option<Address>,
@@ -67,6 +69,7 @@ impl LocalArgs {
         Ok(Config {
             targets,
             tools_dirs: self.tools_dir,
+            perf_pages: self.rings.perf_pages,
             nats: self.nats,
             token_file: self.token_file,
             durable: self.durable.config(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use probeparser::Probe;
+use probeparser::wire::PerfPages;
 
 use crate::exit::{Exit, Failure};
 use crate::session::Settings;
@@ -66,6 +67,20 @@ impl EndArgs {
             strict: self.strict,
         }
     }
+}
+
+/// How much of a burst the tools hold.
+#[derive(Args, Debug)]
+pub(super) struct RingArgs {
+    /// Pages of the ring that each CPU has for a tool's events, at least: a power of two, as in
+    /// biosnoop=256; separate several by commas or repeat it [default: the tool's own]
+    #[arg(
+        long,
+        env = "XTRACER_PERF_PAGES",
+        value_name = "TOOL=PAGES",
+        value_delimiter = ','
+    )]
+    pub(super) perf_pages: Vec<PerfPages>,
 }
 
 /// A list of probes, each once, in the original's order.

@@ -11,7 +11,7 @@ use x_k8s::manifest::{PullPolicy, Rights};
 use super::cluster::ClusterArgs;
 use super::durable::DurableArgs;
 use super::login::LoginArgs;
-use super::shared::{EndArgs, Output, ProbeList, duration, probes};
+use super::shared::{EndArgs, Output, ProbeList, RingArgs, duration, probes};
 use crate::complete;
 use crate::exit::{Exit, Failure};
 use crate::receive::Address;
@@ -139,6 +139,8 @@ struct AgentArgs {
     /// Leave out the node's /etc/localtime, where there is none: clocks are in UTC then
     #[arg(long)]
     no_localtime: bool,
+    #[command(flatten)]
+    rings: RingArgs,
     /// Time that an agent may take to come up
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
     start_timeout: Duration,
@@ -241,6 +243,7 @@ impl AgentArgs {
                 RightsArg::Bpf => Rights::Bpf,
             },
             localtime: !self.no_localtime,
+            perf_pages: self.rings.perf_pages,
             service: false,
             start_timeout: self.start_timeout,
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use probeparser::Probe;
-use probeparser::wire::Store;
+use probeparser::wire::{PerfPages, Store};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinHandle;
@@ -23,7 +23,7 @@ const MAX_LINE: usize = 16 << 10;
 /// How long the agent's log may stay open after its end: a child of its own may hold it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// What the original agent and ours take from the environment; here everything is said in full.
-const ENVIRONMENT: [&str; 17] = [
+const ENVIRONMENT: [&str; 18] = [
     "containerId",
     "tools",
     "masterIp",
@@ -39,6 +39,7 @@ const ENVIRONMENT: [&str; 17] = [
     "XTRACER_NATS_TOKEN_FILE",
     "XTRACER_NATS_USER_FILE",
     "XTRACER_NODE",
+    "XTRACER_PERF_PAGES",
     "XTRACER_SESSION",
     "XTRACER_TOOLS_DIR",
 ];
@@ -94,6 +95,8 @@ pub(crate) struct Plan {
     pub probes: Vec<Probe>,
     /// Where to look for them first.
     pub tools_dirs: Vec<PathBuf>,
+    /// What their rings hold at least.
+    pub perf_pages: Vec<PerfPages>,
     /// Where to publish.
     pub nats: Address,
     /// The files that hold its login there, by the agent's flags for them.
@@ -198,6 +201,9 @@ impl Plan {
         for folder in &self.tools_dirs {
             add("--tools-dir", folder.into());
         }
+        for size in &self.perf_pages {
+            add("--perf-pages", size.to_string().into());
+        }
         add("--nats", self.nats.to_string().into());
         for (flag, file) in &self.login {
             add(flag, file.into());
@@ -261,6 +267,7 @@ mod tests {
             targets: vec![Target::Pid(7), Target::PidNs(4_026_531_836)],
             probes: vec![Probe::Execsnoop, Probe::Tcplife],
             tools_dirs: vec!["/a b".into()],
+            perf_pages: vec!["tcplife=64".parse().unwrap()],
             nats: "127.0.0.1:1".parse().unwrap(),
             login: vec![("--nats-token-file", "/t/token".into())],
             durable: Some(Store::default()),
@@ -274,7 +281,7 @@ mod tests {
             .collect();
         assert_eq!(
             arguments.join(" "),
-            "--session s --node n --target pid:7 --target pidns:4026531836 --probes execsnoop,tcplife --tools-dir /a b --nats nats://127.0.0.1:1 --nats-token-file /t/token --durable-max-age 86400 --durable-max-bytes 1073741824 --durable"
+            "--session s --node n --target pid:7 --target pidns:4026531836 --probes execsnoop,tcplife --tools-dir /a b --perf-pages tcplife=64 --nats nats://127.0.0.1:1 --nats-token-file /t/token --durable-max-age 86400 --durable-max-bytes 1073741824 --durable"
         );
     }
 }

@@ -59,6 +59,8 @@ pub struct AgentSpec {
     pub targets: Vec<AgentTarget>,
     /// Names of the probes.
     pub probes: Vec<String>,
+    /// What their rings hold at least, each as the agent's `--perf-pages` has it.
+    pub perf_pages: Vec<String>,
     /// The NATS server, where it is not the hub's own. A login in it moves to the Secret.
     pub nats_url: Option<String>,
     /// A name in that URL which only the agent's pod is to know, and its address.
@@ -290,6 +292,9 @@ fn environment(spec: &AgentSpec, url: Option<&str>, secrets: &NatsSecrets) -> Ve
         spec.targets.first().map_or("", |target| &target.id),
     )];
     all.push(variable("tools", &spec.probes.join(",")));
+    if !spec.perf_pages.is_empty() {
+        all.push(variable("XTRACER_PERF_PAGES", &spec.perf_pages.join(",")));
+    }
     if let Some(address) = &spec.hub_address {
         all.push(variable("masterIp", address));
     }
