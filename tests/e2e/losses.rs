@@ -1,11 +1,15 @@
 //! What is lost is counted where everybody looks: in the status messages on NATS, in the account at
 //! the end, in the exit status of `--strict`. Each way to lose something is forced here; that of the
-//! agent's queue and spool is in [`crate::outage`], that of the way to the hub in the hub's own tests.
+//! agent's spool is in [`crate::outage`], that of the way to the hub in the hub's own tests.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::durable::Agent;
 use crate::nats_server::NatsServer;
 use crate::pid_namespace::Contained;
 use crate::plain_nats::PlainNats;
@@ -64,6 +68,49 @@ fn lines_that_nobody_understands() {
     until_counted(&mut reader, "unparsed", 1);
     assert_eq!(end.code, Some(6), "{:#?}", end.stderr);
     end.said("incomplete: tcpconnect: 1 not understood by the agent");
+}
+
+/// A callback's event can't wait for room in the agent's queue: the kernel's ring would fill up behind it.
+#[test]
+fn events_that_find_the_queue_full() {
+    const EVENTS: u64 = 20_000;
+    let target = Contained::start();
+    let acts = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(acts.path(), format!(r#"[{{"pid": {}}}]"#, target.pid)).unwrap();
+    let server = NatsServer::start();
+    let mut reader = PlainNats::connect(server.port, None);
+    reader.subscribe("xtracer.v1.*.*.status");
+    let url = server.url();
+    let mut hub = Hub::start(&["listen", "--strict", "--nats", &url, "--session", "s"]);
+    hub.wait_for("listening on");
+    let standin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/standin");
+    let mut agent = Command::new(Agent::program());
+    agent
+        .args(["--session", "s", "--node", "n", "--queue", "1"])
+        .args(["--target", &format!("pid:{}", target.pid)])
+        .args(["--probes", "tcpconnect", "--nats", &url])
+        .env("XTRACER_BCC_PATH", standin)
+        .env("XTRACER_STANDIN_EVENTS", acts.path())
+        .env("XTRACER_STANDIN_REPEAT", EVENTS.to_string())
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    let mut agent = Agent(agent.spawn().unwrap());
+    hub.wait_for(" records are missing before number ");
+    let dropped = loop {
+        let status: Value = serde_json::from_slice(&reader.next().payload).unwrap();
+        if status["ledger"]["printed"] == EVENTS {
+            break status["ledger"]["dropped"].as_u64().unwrap();
+        }
+    };
+    assert!((1..EVENTS).contains(&dropped), "{dropped}");
+    let pid = Pid::from_raw(agent.0.id().try_into().unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+    agent.0.wait().unwrap();
+    let end = hub.interrupt();
+    assert_eq!(end.code, Some(6), "{:#?}", end.stderr);
+    end.said(&format!(
+        "{dropped} dropped because the agent's queue was full"
+    ));
 }
 
 /// What would have been lost is a matter of the ring's size: the user's choice reaches the tool.
