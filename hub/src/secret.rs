@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
+use tempfile::NamedTempFile;
 
 /// A random name of `bytes` random bytes, in hexadecimal.
 ///
@@ -39,6 +40,16 @@ pub(crate) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
+/// Puts a file that only its owner may read in the place of another: whoever reads it finds all of the
+/// one or all of the other.
+pub(crate) fn replace_secret(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -59,5 +70,16 @@ mod tests {
         write_secret(&path, "t").unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert!(write_secret(&path, "u").is_err());
+    }
+
+    #[test]
+    fn one_that_is_replaced_stays_ours_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        write_secret(&path, "t").unwrap();
+        replace_secret(&path, "u").unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(read_secret(&path).unwrap(), "u");
+        assert_eq!(dir.path().read_dir().unwrap().count(), 1);
     }
 }

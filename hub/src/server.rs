@@ -3,6 +3,7 @@
 //! needs and no more.
 
 mod certificate;
+mod gate;
 mod login;
 mod ready;
 #[cfg(test)]
@@ -23,9 +24,10 @@ use tokio::process::{Child, Command};
 
 use crate::child;
 use crate::local::{NotFound, find_server};
-use crate::receive::{Access, Address};
+use crate::receive::{Access, Address, NatsError};
 use crate::secret::write_secret;
 pub(crate) use certificate::Certificate;
+pub(crate) use gate::Gate;
 use login::LOGIN_TIME;
 pub(crate) use login::{Login, Logins, hub_inbox};
 
@@ -35,6 +37,8 @@ const READY: Duration = Duration::from_secs(20);
 const LAST_WORDS: usize = 2000;
 /// Its log's name in its folder.
 const LOG: &str = "log";
+/// Its configuration's.
+const CONFIGURATION: &str = "server.conf";
 /// How long the server waits for a reader that takes nothing, before it drops what is meant for it.
 const WRITE_DEADLINE: &str = "60s";
 
@@ -124,6 +128,15 @@ pub(crate) enum ServerError {
         /// What it wrote.
         text: String,
     },
+    /// It goes on with the configuration that it had.
+    #[error("the NATS server did not read its configuration again: {reason}")]
+    Unread {
+        /// Why.
+        reason: String,
+    },
+    /// A login does not work.
+    #[error(transparent)]
+    Login(Box<NatsError>),
 }
 
 /// A running server. Dropped, it is killed and its folder removed.
@@ -135,6 +148,7 @@ pub(crate) struct Server {
     /// The port that it listens on.
     pub port: u16,
     logins: Logins,
+    configuration: Value,
     /// The authority that its clients must trust, PEM; none without TLS.
     pub ca: Option<String>,
     /// Removed when dropped.
@@ -172,7 +186,7 @@ impl Server {
         let ca = plan
             .reach
             .configure(&plan.session, folder.path(), &mut configuration)?;
-        let config = folder.path().join("server.conf");
+        let config = folder.path().join(CONFIGURATION);
         write_secret(&config, &configuration.to_string())
             .map_err(step("write the configuration"))?;
         let ready = ready::Watch::new(ports).map_err(step("watch a folder"))?;
@@ -212,9 +226,18 @@ impl Server {
             address: plan.reach.address(port),
             port,
             logins,
+            configuration,
             ca,
             folder,
         })
+    }
+
+    /// Lets more agents in than the server was started for.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(crate) fn gate(&self) -> Result<Gate, ServerError> {
+        Gate::of(self)
     }
 
     /// How the hub logs in.
@@ -228,15 +251,14 @@ impl Server {
         }
     }
 
-    /// Who may log in.
+    /// Who may log in since its start.
     pub(crate) fn logins(&self) -> &Logins {
         &self.logins
     }
 
     /// How the agent of a node logs in; none for a node that the server was not started for.
     pub(crate) fn agent(&self, node: &str) -> Option<&Login> {
-        let mut agents = self.logins.agents();
-        agents.find_map(|(name, login)| (name == node).then_some(login))
+        self.logins.agent(node)
     }
 
     /// A private folder that goes with the server.

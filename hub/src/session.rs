@@ -220,22 +220,30 @@ impl Session {
 
     fn heed(&mut self, turn: Turn) -> Option<Ending> {
         match turn {
-            Turn::Up(node) => {
-                self.reach.as_mut()?.runs(node, Instant::now());
+            Turn::Joined(node) => {
+                self.board.join(node);
                 None
             }
-            Turn::Down { node, failure } => {
-                self.reach.as_mut()?.gone(&node);
-                if self.board.is_last(&node) {
-                    return Some(Ending::AgentGone(failure));
-                }
-                say(format!("{:#}", failure.error));
-                self.board.lose(&node);
-                self.board.is_over().then_some(Ending::ProbesOver)
+            Turn::Up(node) => {
+                let late = self.board.is_late(&node);
+                self.reach.as_mut()?.runs(node, late, Instant::now());
+                None
             }
+            Turn::Down { node, failure } => self.lose(&node, failure),
             Turn::TargetsOver => Some(Ending::TargetsOver),
             Turn::ServerGone(words) => Some(Ending::ServerGone(words)),
         }
+    }
+
+    /// Nothing more will come from an agent.
+    fn lose(&mut self, node: &str, failure: Failure) -> Option<Ending> {
+        self.reach.as_mut()?.gone(node);
+        if self.board.is_last(node) {
+            return Some(Ending::AgentGone(failure));
+        }
+        say(format!("{:#}", failure.error));
+        self.board.lose(node);
+        self.board.is_over().then_some(Ending::ProbesOver)
     }
 
     fn look_after_agents(&mut self) -> Option<Ending> {
@@ -243,6 +251,13 @@ impl Session {
             match step {
                 Step::Say(line) => say(line),
                 Step::GiveUp(unreachable) => return Some(Ending::Unreachable(unreachable)),
+                Step::Lose(unreachable) => {
+                    let node = unreachable.node.clone();
+                    if let Some(ending) = self.lose(&node, Failure::new(Exit::Failed, unreachable))
+                    {
+                        return Some(ending);
+                    }
+                }
             }
         }
         None

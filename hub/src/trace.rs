@@ -9,6 +9,7 @@ mod fleet;
 mod follow;
 mod pick;
 mod place;
+mod recruit;
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use anyhow::{Context, anyhow};
 use probeparser::wire::PerfPages;
 use x_k8s::Cluster;
 use x_k8s::client::{Environment, Options};
-use x_k8s::manifest::{AgentSpec, PullPolicy, Resources, Rights};
+use x_k8s::manifest::{AgentSpec, Bundle, PullPolicy, Resources, Rights};
 
 use aim::Node;
 pub(crate) use aim::{Aim, Found, find};
@@ -26,6 +27,7 @@ pub(crate) use fleet::{Fleet, held_up};
 pub(crate) use pick::can_ask;
 pub(crate) use place::Nats;
 use place::{Place, Route, Way};
+use recruit::Recruiter;
 
 use crate::cleanup;
 use crate::console::say;
@@ -49,6 +51,7 @@ pub(crate) struct Request {
 }
 
 /// What to trace, and how.
+#[derive(Clone)]
 pub(crate) struct Config {
     /// Which containers.
     pub aim: Aim,
@@ -69,6 +72,7 @@ pub(crate) struct Config {
 }
 
 /// What the agents' pods look like.
+#[derive(Clone)]
 pub(crate) struct PodConfig {
     /// The namespace that they are made in.
     pub namespace: String,
@@ -160,8 +164,7 @@ async fn round(
     };
     let mut bundles = Vec::new();
     for node in &found.nodes {
-        let spec = agent_spec(config, &base, node, &place.route);
-        let bundle = x_k8s::manifest::agent(&spec).map_err(x_k8s::Error::from)?;
+        let bundle = bundle(config, &base, node, &place.route)?;
         bundles.push((node.name.clone(), bundle));
     }
     for node in &found.nodes {
@@ -180,6 +183,7 @@ async fn round(
             place.link,
             found,
             &config.aim.choice,
+            Recruiter::new(config, place.route, place.door),
         )),
     };
     let settings = config.settings.clone();
@@ -219,6 +223,12 @@ async fn sweep(base: &Base, signals: &mut Signals) -> Result<(), Failure> {
             Err(anyhow!("left at once, asked a second time; {behind}").into())
         }
     }
+}
+
+/// What is made for the agent of a node.
+fn bundle(config: &Config, base: &Base, node: &Node, route: &Route) -> Result<Bundle, Failure> {
+    let spec = agent_spec(config, base, node, route);
+    Ok(x_k8s::manifest::agent(&spec).map_err(x_k8s::Error::from)?)
 }
 
 fn agent_spec(config: &Config, base: &Base, node: &Node, route: &Route) -> AgentSpec {
@@ -280,8 +290,7 @@ async fn print(cluster: &Cluster, config: &Config, nodes: &[Node]) -> Result<Exi
         documents.push(bundle.yaml().map_err(x_k8s::Error::from)?);
     }
     for node in nodes {
-        let bundle = x_k8s::manifest::agent(&agent_spec(config, &base, node, &route));
-        let yaml = bundle.and_then(|bundle| bundle.yaml());
+        let yaml = bundle(config, &base, node, &route)?.yaml();
         documents.push(yaml.map_err(x_k8s::Error::from)?);
     }
     let text = documents.join("---\n");

@@ -20,7 +20,6 @@ mod replay;
 #[path = "../support/nats_logins.rs"]
 mod nats_logins;
 #[path = "../support/nats_server.rs"]
-#[expect(dead_code, reason = "other tests need the rest")]
 mod nats_server;
 #[path = "../support/port_forward.rs"]
 mod port_forward;

@@ -56,6 +56,16 @@ impl Logins {
         })
     }
 
+    /// One more agent, with a new password.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub(super) fn add(&mut self, session: &str, node: &str) -> io::Result<()> {
+        let agent = User::agent(session, node)?;
+        self.agents.insert(node.to_owned(), agent);
+        Ok(())
+    }
+
     /// The hub's.
     pub(crate) fn hub(&self) -> &Login {
         &self.hub.login
@@ -65,6 +75,11 @@ impl Logins {
     pub(crate) fn agents(&self) -> impl Iterator<Item = (&str, &Login)> {
         let agents = self.agents.iter();
         agents.map(|(node, user)| (node.as_str(), &user.login))
+    }
+
+    /// That of the agent of a node.
+    pub(crate) fn agent(&self, node: &str) -> Option<&Login> {
+        self.agents.get(node).map(|user| &user.login)
     }
 
     /// The server's `authorization`.

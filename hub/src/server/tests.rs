@@ -1,12 +1,13 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::Ordering::Relaxed;
 
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::receive::Connection;
+use crate::receive::{Change, Connection};
 
 fn plan(reach: Reach) -> Plan {
     Plan {
@@ -34,7 +35,11 @@ struct Guest {
 impl Guest {
     async fn enter(server: &Server, login: &Login, inbox: &str) -> Self {
         let (sender, complaints) = mpsc::channel(16);
-        let client = ConnectOptions::new()
+        let options = match &server.ca {
+            Some(_) => ConnectOptions::new().add_root_certificates(server.folder().join(CA)),
+            None => ConnectOptions::new(),
+        };
+        let client = options
             .user_and_password(login.user.clone(), login.password.clone())
             .custom_inbox_prefix(inbox)
             .event_callback(move |event| {
@@ -117,6 +122,68 @@ async fn an_agent_writes_for_its_node_and_reads_nothing() {
         drop(agent.client.subscribe(bad).await.unwrap());
         agent.is_refused().await;
     }
+}
+
+#[tokio::test]
+async fn one_more_agent_is_let_in_and_nobody_is_put_out() {
+    for reach in [Reach::Loopback, network(&[])] {
+        let server = Server::start(plan(reach)).await.unwrap();
+        let mut hub = Connection::open(server.address.clone(), server.access())
+            .await
+            .unwrap();
+        let mut records = hub.subscribe(Some("s.1")).await.unwrap();
+        let first = server.agent("n1").unwrap();
+        let first = Guest::enter(&server, first, "_INBOX.x-agent.s%2E1.n1").await;
+
+        let mut gate = server.gate().unwrap();
+        let login = gate.admit("n3").await.unwrap();
+        let again = gate.admit("n3").await.unwrap();
+        assert_eq!(login.password, again.password);
+        let mut late = Guest::enter(&server, &login, "_INBOX.x-agent.s%2E1.n3").await;
+        for (agent, subject) in [
+            (&late, "xtracer.v1.s%2E1.n3.status"),
+            (&first, "xtracer.v1.s%2E1.n1.status"),
+        ] {
+            agent.client.publish(subject, "x".into()).await.unwrap();
+            assert_eq!(records.next().await.unwrap().subject.as_str(), subject);
+        }
+        assert_eq!(first.client.statistics().connects.load(Relaxed), 1);
+        while let Some(change) = hub.change().now_or_never() {
+            assert!(matches!(change, Change::Back), "{change:?}");
+        }
+        late.client
+            .publish("xtracer.v1.s%2E1.n1.status", "x".into())
+            .await
+            .unwrap();
+        late.is_refused().await;
+
+        // The first one's login works as before, and so does another that comes later.
+        Guest::enter(&server, server.agent("n1").unwrap(), "_INBOX.x").await;
+        let login = gate.admit("n4").await.unwrap();
+        Guest::enter(&server, &login, "_INBOX.x").await;
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_the_server_does_not_take_is_none() {
+    let mut server = Server::start(plan(network(&[]))).await.unwrap();
+    let mut gate = server.gate().unwrap();
+    let (certificate, away) = (
+        server.folder().join("server.crt"),
+        server.folder().join("away"),
+    );
+    std::fs::rename(&certificate, &away).unwrap();
+    let error = gate.admit("n3").await.unwrap_err().to_string();
+    assert!(
+        error.starts_with("the NATS server did not read its configuration again: ")
+            && error.contains("server.crt"),
+        "{error}"
+    );
+    std::fs::rename(&away, &certificate).unwrap();
+    gate.admit("n3").await.unwrap();
+    server.child.kill().await.unwrap();
+    let error = gate.admit("n4").await.unwrap_err().to_string();
+    assert!(error.contains("No such process"), "{error}");
 }
 
 #[tokio::test]

@@ -77,6 +77,8 @@ pub(super) struct Board {
     closed: BTreeSet<(String, String)>,
     /// Nodes whose agent did not come up, or ended by itself.
     lost: BTreeSet<String>,
+    /// Nodes whose agent joined others.
+    late: BTreeSet<String>,
     /// When each agent said its last word, and how often it did: it may be started again.
     ends: BTreeMap<(String, String), (String, u64)>,
     /// What was said before this time is not heard.
@@ -95,6 +97,7 @@ impl Board {
             heard: BTreeSet::new(),
             closed: BTreeSet::new(),
             lost: BTreeSet::new(),
+            late: BTreeSet::new(),
             ends: BTreeMap::new(),
             began: String::new(),
             announced: false,
@@ -119,6 +122,22 @@ impl Board {
     #[must_use]
     pub(super) fn crew(&self) -> Option<&Crew> {
         self.crew.as_ref()
+    }
+
+    /// One more agent of ours is expected, and how all of them stand is told anew.
+    pub(super) fn join(&mut self, node: String) {
+        if let Some(crew) = &mut self.crew {
+            crew.nodes.insert(node.clone());
+            self.late.insert(node);
+            self.announced = false;
+            self.sight_announced = false;
+        }
+    }
+
+    /// Whether the agent on this node joined others.
+    #[must_use]
+    pub(super) fn is_late(&self, node: &str) -> bool {
+        self.late.contains(node)
     }
 
     /// Nothing more is expected of this node.
@@ -591,6 +610,26 @@ mod tests {
             ["n: tcplife: attached"]
         );
         assert!(!board.is_over());
+    }
+
+    #[test]
+    fn one_that_joins_is_expected_and_told_with_the_others() {
+        let mut board = own(&[Probe::Tcplife]);
+        assert_eq!(
+            board.enter(&status(Some(Probe::Tcplife), State::Attached)),
+            ["tcplife: attached", "probes attached 1/1"]
+        );
+        board.join("other".into());
+        assert!(!board.is_last("n") && board.is_late("other") && !board.is_late("n"));
+        let mut other = status(Some(Probe::Tcplife), State::Attached);
+        other.node = "other".into();
+        assert_eq!(
+            board.enter(&other),
+            ["other: tcplife: attached", "probes attached 2/2"]
+        );
+        board.enter(&status(Some(Probe::Tcplife), State::Stopped));
+        board.enter(&status(None, State::Stopped));
+        assert!(!board.is_over() && !board.has_last_word());
     }
 
     #[test]

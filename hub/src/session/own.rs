@@ -42,6 +42,8 @@ pub(crate) enum Agents {
 /// What happened to something of our own.
 #[derive(Debug)]
 pub(crate) enum Turn {
+    /// One more node is to have an agent.
+    Joined(String),
     /// The agent on this node runs, and is to be heard of.
     Up(String),
     /// The agent on this node did not come up, or has ended by itself.

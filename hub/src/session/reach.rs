@@ -34,6 +34,8 @@ pub(super) enum Step {
     Say(String),
     /// There is no use in waiting.
     GiveUp(Unreachable),
+    /// There is no use in waiting for one that joined others, which do well without.
+    Lose(Unreachable),
 }
 
 /// The agents that run and were not heard of yet.
@@ -48,6 +50,8 @@ pub(super) struct Reach {
 struct Unheard {
     since: Instant,
     told: bool,
+    /// Joined others that were there before.
+    late: bool,
 }
 
 impl Reach {
@@ -62,10 +66,14 @@ impl Reach {
         }
     }
 
-    /// The agent on this node runs from now on.
-    pub(super) fn runs(&mut self, node: String, now: Instant) {
-        let told = false;
-        self.unheard.insert(node, Unheard { since: now, told });
+    /// The agent on this node runs from now on; a `late` one has joined others.
+    pub(super) fn runs(&mut self, node: String, late: bool, now: Instant) {
+        let unheard = Unheard {
+            since: now,
+            told: false,
+            late,
+        };
+        self.unheard.insert(node, unheard);
     }
 
     /// The agent on this node runs no more.
@@ -94,7 +102,10 @@ impl Reach {
                 after,
                 remedy: self.remedy.clone(),
             };
-            if after >= self.patience {
+            // Nothing else will be tried for the sake of one that is late.
+            if unheard.late && after >= GIVE_UP_AFTER {
+                steps.push(Step::Lose(unreachable()));
+            } else if !unheard.late && after >= self.patience {
                 steps.push(Step::GiveUp(unreachable()));
             } else if after >= SAY_AFTER && !std::mem::replace(&mut unheard.told, true) {
                 steps.push(Step::Say(unreachable().to_string()));
@@ -131,7 +142,7 @@ mod tests {
     fn silence_is_told_once_and_then_given_up() {
         let (board, start) = (board(), Instant::now());
         let mut reach = Reach::new("open port 6666".into(), false);
-        reach.runs("n".into(), start);
+        reach.runs("n".into(), false, start);
         assert!(reach.look(&board, start).is_empty());
         let steps = reach.look(&board, start + SAY_AFTER);
         assert!(
@@ -147,7 +158,7 @@ mod tests {
     fn one_that_is_heard_late_is_welcome() {
         let (mut board, start) = (board(), Instant::now());
         let mut reach = Reach::new(String::new(), false);
-        reach.runs("n".into(), start);
+        reach.runs("n".into(), false, start);
         reach.look(&board, start + SAY_AFTER);
         board.enter(&starting());
         assert_eq!(board.enter(&starting()), Vec::<String>::new());
@@ -161,10 +172,21 @@ mod tests {
     }
 
     #[test]
+    fn one_that_joined_others_is_lost_alone() {
+        let start = Instant::now();
+        let mut reach = Reach::new(String::new(), true);
+        reach.runs("n".into(), true, start);
+        let steps = reach.look(&board(), start + SAY_AFTER);
+        assert!(matches!(&steps[..], [Step::Say(_)]), "{steps:?}");
+        let steps = reach.look(&board(), start + GIVE_UP_AFTER);
+        assert!(matches!(&steps[..], [Step::Lose(_)]), "{steps:?}");
+    }
+
+    #[test]
     fn where_something_else_can_be_tried_there_is_no_waiting() {
         let start = Instant::now();
         let mut reach = Reach::new(String::new(), true);
-        reach.runs("n".into(), start);
+        reach.runs("n".into(), false, start);
         let steps = reach.look(&board(), start + SAY_AFTER);
         assert!(matches!(&steps[..], [Step::GiveUp(_)]), "{steps:?}");
     }

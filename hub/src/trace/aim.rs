@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
 use x_k8s::find::{
-    self, Change, Choice, ContainerId, OwnerKind, Query, Reference, TargetPod, Targets,
+    self, Change, Choice, ContainerId, OwnerKind, Query, Reference, TargetContainer, TargetPod,
+    Targets,
 };
 use x_k8s::manifest::AgentTarget;
 use x_k8s::{Cluster, node};
@@ -90,6 +91,25 @@ impl Aim {
 }
 
 impl Node {
+    /// A node of the cluster.
+    ///
+    /// # Errors
+    /// When it is not known, or no image fits it.
+    pub(super) async fn of(
+        cluster: &Cluster,
+        config: &Config,
+        name: &str,
+        targets: Vec<AgentTarget>,
+    ) -> Result<Self, Failure> {
+        let facts = node::facts(cluster, name).await?;
+        Ok(Self {
+            image: image(&config.pod.image, &facts)?,
+            hostname_label: facts.hostname_label,
+            name: facts.name,
+            targets,
+        })
+    }
+
     /// Its containers in words.
     pub(super) fn words(&self) -> String {
         let names = self.targets.iter().map(|target| {
@@ -118,12 +138,9 @@ pub(crate) async fn find(cluster: &Cluster, config: &Config) -> Result<Found, Fa
     for pod in all.pods() {
         match pod.choose(&aim.choice) {
             Ok(containers) => {
-                let targets = containers.iter().filter_map(|container| {
-                    let id = container.running_id()?;
-                    Some(target(pod, &container.name, id))
-                });
                 let node = pod.node.as_deref().unwrap_or_default();
-                by_node.entry(node).or_default().extend(targets);
+                let targets = by_node.entry(node).or_default();
+                targets.extend(running(pod, &containers));
             }
             Err(error) if aim.names(pod) => return Err(x_k8s::Error::from(error).into()),
             Err(error) => {
@@ -142,13 +159,7 @@ pub(crate) async fn find(cluster: &Cluster, config: &Config) -> Result<Found, Fa
     }
     let mut nodes = Vec::with_capacity(by_node.len());
     for (name, targets) in by_node {
-        let facts = node::facts(cluster, name).await?;
-        nodes.push(Node {
-            image: image(&config.pod.image, &facts)?,
-            hostname_label: facts.hostname_label,
-            name: facts.name,
-            targets,
-        });
+        nodes.push(Node::of(cluster, config, name, targets).await?);
     }
     Ok(Found {
         nodes,
@@ -186,6 +197,17 @@ pub(super) async fn find_or_wait(cluster: &Cluster, config: &Config) -> Result<F
             }
         }
     }
+}
+
+/// Those of a pod's containers that run.
+pub(super) fn running<'a>(
+    pod: &'a TargetPod,
+    containers: &'a [&TargetContainer],
+) -> impl Iterator<Item = AgentTarget> + 'a {
+    containers.iter().filter_map(|container| {
+        let id = container.running_id()?;
+        Some(target(pod, &container.name, id))
+    })
 }
 
 pub(super) fn target(pod: &TargetPod, container: &str, id: &ContainerId) -> AgentTarget {

@@ -1,13 +1,14 @@
 //! The agents of a session as pods: on their way up, running, and removed again.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::anyhow;
 use tempfile::NamedTempFile;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use x_k8s::{Cluster, teardown};
 use super::Config;
 use super::aim::Found;
 use super::follow::{Followed, follow};
+use super::recruit::{MAX_AGENTS, Recruiter};
 use crate::console::say;
 use crate::exit::{Exit, Failure};
 use crate::receive::Connection;
@@ -161,9 +163,10 @@ impl Fleet {
         link: Link,
         found: &Found,
         choice: &Choice,
+        recruiter: Option<Recruiter>,
     ) -> Self {
-        // Each node has two turns at most, and there is one more.
-        let (turns_in, turns) = mpsc::channel(2 * bundles.len() + 1);
+        // Each node has three turns at most, and there is one more.
+        let (turns_in, turns) = mpsc::channel(3 * bundles.len().max(MAX_AGENTS) + 1);
         let nodes: Vec<_> = bundles.iter().map(|(node, _)| node.clone()).collect();
         let mut tasks = JoinSet::new();
         let followed = Followed {
@@ -172,6 +175,8 @@ impl Fleet {
             open_ended: found.open_ended,
             nodes: nodes.iter().cloned().collect(),
             orders: link.orders.clone(),
+            recruiter: recruiter.map(|recruiter| Arc::new(Mutex::new(recruiter))),
+            first: BTreeSet::new(),
         };
         tasks.spawn(follow(base.clone(), followed, turns_in.clone()));
         for (node, bundle) in bundles {
@@ -187,7 +192,7 @@ impl Fleet {
         }
     }
 
-    /// The nodes that have, or are to have, an agent.
+    /// The nodes that have, or are to have, an agent from the beginning.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().map(String::as_str)
     }
@@ -253,7 +258,12 @@ impl Fleet {
 }
 
 /// One agent, from its objects to its end or ours.
-async fn look_after(base: Base, node: String, bundle: Bundle, turns: mpsc::Sender<Turn>) {
+pub(super) async fn look_after(
+    base: Base,
+    node: String,
+    bundle: Bundle,
+    turns: mpsc::Sender<Turn>,
+) {
     let outcome = base.roll_out(&node, &bundle).await;
     let turn = match outcome {
         None => return,

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use probeparser::wire::{Obeyed, Order, OrderSubject};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use x_k8s::find::{Change, Choice, ContainerId, PodName, TargetPod, Targets};
 
-use super::aim::target;
+use super::aim::{running, target};
 use super::fleet::Base;
+use super::recruit::{MAX_AGENTS, Newcomer, Recruiter};
 use crate::console::say;
 use crate::receive::Connection;
 use crate::session::Turn;
@@ -27,15 +29,23 @@ pub(super) struct Followed {
     pub choice: Choice,
     /// Whether pods may come that are not there yet.
     pub open_ended: bool,
-    /// The nodes that have agents.
+    /// The nodes that have, or are to have, agents.
     pub nodes: BTreeSet<String>,
     /// The way to give orders to them, if there is one.
     pub orders: Option<Arc<Connection>>,
+    /// Who makes agents for more nodes, if that can be.
+    pub recruiter: Option<Arc<Mutex<Recruiter>>>,
+    /// The IDs of the containers that those agents began with.
+    pub first: BTreeSet<String>,
 }
 
+/// An agent on one more node, from its making to its end. Gives the node back if none could be made.
+type Recruits = JoinSet<Result<(), String>>;
+
 /// Follows until the session stops.
-pub(super) async fn follow(base: Base, followed: Followed, turns: mpsc::Sender<Turn>) {
+pub(super) async fn follow(base: Base, mut followed: Followed, turns: mpsc::Sender<Turn>) {
     let stop = base.stop.clone();
+    let mut recruits = Recruits::new();
     let following = async {
         let mut alive: BTreeSet<PodName> = followed
             .targets
@@ -45,7 +55,19 @@ pub(super) async fn follow(base: Base, followed: Followed, turns: mpsc::Sender<T
             .map(|pod| pod.name.clone())
             .collect();
         let mut changes = followed.targets.watch(&base.cluster);
-        while let Some(change) = changes.next().await {
+        loop {
+            let change = tokio::select! {
+                Some(recruit) = recruits.join_next() => {
+                    if let Ok(Err(node)) = recruit {
+                        followed.nodes.remove(&node);
+                    }
+                    continue;
+                }
+                change = changes.next() => match change {
+                    Some(change) => change,
+                    None => return,
+                },
+            };
             let ended = match change {
                 Change::Appeared(pod) => {
                     say(format!("the pod {} has appeared", pod.name));
@@ -59,7 +81,16 @@ pub(super) async fn follow(base: Base, followed: Followed, turns: mpsc::Sender<T
                     replaces,
                 } => {
                     alive.insert(pod.name.clone());
-                    started(&base, &followed, &pod, &container, &id, replaces.is_some());
+                    let words = format!(
+                        "the container {container} of {} has {}started",
+                        pod.name,
+                        if replaces.is_some() { "been re" } else { "" }
+                    );
+                    if let Some(newcomer) =
+                        started(&base, &mut followed, words, &pod, &container, &id)
+                    {
+                        recruits.spawn(newcomer.recruit(base.clone(), turns.clone()));
+                    }
                     false
                 }
                 Change::Finished(pod) => {
@@ -95,42 +126,60 @@ pub(super) async fn follow(base: Base, followed: Followed, turns: mpsc::Sender<T
         () = Box::pin(following) => {}
         () = stop.cancelled() => {}
     }
+    // What they are making is made in full, and removed with the rest.
+    while recruits.join_next().await.is_some() {}
 }
 
-/// A container runs that did not before.
+/// A container runs that did not before. Gives what there is to trace on a node that is to have an agent now.
 fn started(
     base: &Base,
-    followed: &Followed,
+    followed: &mut Followed,
+    what: String,
     pod: &TargetPod,
     container: &str,
     id: &ContainerId,
-    again: bool,
-) {
+) -> Option<Newcomer> {
     let chosen = followed.choice.container.as_deref();
-    if chosen.is_some_and(|chosen| chosen != container) {
-        return;
+    if chosen.is_some_and(|chosen| chosen != container) || followed.first.contains(&id.id) {
+        return None;
     }
-    let what = format!(
-        "the container {container} of {} has {}started",
-        pod.name,
-        if again { "been re" } else { "" }
-    );
-    if let Err(error) = pod.choose(&followed.choice) {
-        say(format!("{what}, and is not traced: {error}"));
-        return;
-    }
+    let containers = match pod.choose(&followed.choice) {
+        Ok(containers) => containers,
+        Err(error) => {
+            say(format!("{what}, and is not traced: {error}"));
+            return None;
+        }
+    };
     let node = pod.node.clone().unwrap_or_default();
     if !followed.nodes.contains(&node) {
-        say(format!(
-            "{what} on the node {node}, which has no agent: start x-tracer again to trace it as well"
-        ));
-        return;
+        let what = format!("{what} on the node {node}, which has no agent");
+        let Some(recruiter) = followed.recruiter.clone() else {
+            say(format!("{what}: start x-tracer again to trace it as well"));
+            return None;
+        };
+        if followed.nodes.len() >= MAX_AGENTS {
+            say(format!(
+                "{what} and gets none, as there are {MAX_AGENTS}: start x-tracer again to trace it as well"
+            ));
+            return None;
+        }
+        let targets: Vec<_> = running(pod, &containers).collect();
+        followed.nodes.insert(node.clone());
+        followed
+            .first
+            .extend(targets.iter().map(|target| target.id.clone()));
+        say(format!("{what}: one comes"));
+        return Some(Newcomer {
+            recruiter,
+            node,
+            targets,
+        });
     }
     let Some(orders) = followed.orders.clone() else {
         say(format!(
             "{what}: on a NATS server of yours agents take no orders; start x-tracer again to trace it"
         ));
-        return;
+        return None;
     };
     let subject = OrderSubject {
         session: base.session.to_string(),
@@ -149,6 +198,7 @@ fn started(
             () = stop.cancelled() => {}
         }
     });
+    None
 }
 
 /// Gives an order until it is answered: an agent may be on its way up.

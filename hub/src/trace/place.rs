@@ -23,7 +23,7 @@ use crate::console::say;
 use crate::durable::{self, Durable};
 use crate::exit::Failure;
 use crate::receive::{Access, Address, Connection};
-use crate::server::{self, Certificate, Keep, Login, Logins, Reach, Server, ServerError};
+use crate::server::{self, Certificate, Gate, Keep, Login, Logins, Reach, Server, ServerError};
 use crate::session::Reading;
 use crate::show::Bookmark;
 
@@ -59,8 +59,36 @@ pub(super) struct Place {
     pub route: Route,
     /// The server, if this hub has started it as a child.
     pub server: Option<Server>,
+    /// Whether agents of more nodes may come.
+    pub door: Door,
     /// What else is known about it.
     pub link: Link,
+}
+
+/// Whether agents of more nodes may log in to a server that runs.
+pub(super) enum Door {
+    /// Each needs a login of its own, which the server can't be given any more.
+    Shut,
+    /// As the others do.
+    Open,
+    /// Each with a login of its own, once the server knows that.
+    Gate(Box<Gate>),
+}
+
+impl Door {
+    /// That of a server of ours. One that can't be reached again, as on a kernel before Linux 5.3, serves
+    /// those whom it knows.
+    fn of(server: &Server) -> Self {
+        match server.gate() {
+            Ok(gate) => Self::Gate(Box::new(gate)),
+            Err(error) => {
+                say(format!(
+                    "nodes that have no agent now will get none: {error}"
+                ));
+                Self::Shut
+            }
+        }
+    }
 }
 
 impl Nats {
@@ -152,6 +180,7 @@ impl Place {
         Ok(Self {
             reading,
             route,
+            door: Door::of(&server),
             server: Some(server),
             link,
         })
@@ -175,6 +204,7 @@ impl Place {
             reading,
             route: Route::to(address, &config.access)?,
             server: None,
+            door: Door::Open,
             link: Link {
                 remedy: format!(
                     "agents connect to {address}, as this machine does: check that pods may, or use --nats in-cluster"
@@ -221,6 +251,8 @@ impl Place {
         Ok(Self {
             reading,
             server: None,
+            // A kubelet takes its time to pass a change of a Secret on.
+            door: Door::Shut,
             link: Link {
                 remedy: format!(
                     "agents connect to {url}, the pod at {ip}: check that no network policy of the namespace {} forbids it, or use --nats URL",

@@ -36,15 +36,10 @@ pub(super) enum NodeLogins {
 impl NodeLogins {
     /// Those of a server of ours, with the authority to trust if it speaks TLS.
     pub(super) fn of(logins: &Logins, ca: Option<&str>) -> Self {
-        let secrets = |login: &Login| NatsSecrets {
-            login: Some((login.user.clone(), login.password.clone())),
-            ca: ca.map(|ca| ca.as_bytes().to_vec()),
-            ..NatsSecrets::default()
-        };
         let agents = logins.agents();
         Self::ByNode(
             agents
-                .map(|(node, login)| (node.to_owned(), secrets(login)))
+                .map(|(node, login)| (node.to_owned(), password(login, ca)))
                 .collect(),
         )
     }
@@ -63,12 +58,28 @@ impl Route {
         })
     }
 
+    /// Lets the agent of one more node know how it logs in, where each has a login of its own.
+    pub(in crate::trace) fn add(&mut self, node: &str, login: &Login, ca: Option<&str>) {
+        if let NodeLogins::ByNode(logins) = &mut self.logins {
+            logins.insert(node.to_owned(), password(login, ca));
+        }
+    }
+
     /// How the agent of a node logs in.
     pub(in crate::trace) fn secrets(&self, node: &str) -> NatsSecrets {
         match &self.logins {
             NodeLogins::Same(secrets) => secrets.clone(),
             NodeLogins::ByNode(logins) => logins.get(node).cloned().unwrap_or_default(),
         }
+    }
+}
+
+/// What an agent needs to log in to a server of ours.
+fn password(login: &Login, ca: Option<&str>) -> NatsSecrets {
+    NatsSecrets {
+        login: Some((login.user.clone(), login.password.clone())),
+        ca: ca.map(|ca| ca.as_bytes().to_vec()),
+        ..NatsSecrets::default()
     }
 }
 
