@@ -13,7 +13,7 @@ use crate::hub::{Hub, trace};
 use crate::kubelet::{Kubelet, POD_IP};
 use crate::port_forward::{self, PORT, Socket, binary};
 use crate::replay::tcpconnect;
-use crate::scene::{leftovers, node, tools, with_web};
+use crate::scene::{add_node, add_pod, leftovers, node, tools, with_web};
 
 /// Carries a forwarded connection to the pod's program.
 async fn carry(socket: Socket) {
@@ -61,16 +61,31 @@ async fn a_server_in_the_cluster_carries_the_session_and_goes_with_it() {
         .patch_status(&node(&lab), &PatchParams::default(), &patch)
         .await
         .unwrap();
+    let there = format!("{}.example", node(&lab));
     let tools = tools(&[tcpconnect(container.pid, "curl", 80)]);
     let _kubelet = Kubelet::start(&lab, tools.path());
     // One after the other: both servers have the pods' one address. The second hub waits for agents at an
     // address that leads nowhere, until it doubts it.
     for (nats, hub_address) in [("in-cluster", "127.0.0.1"), ("auto", "192.0.2.1")] {
-        let probes = ["web", "--probes", "tcpconnect", "--nats", nats];
+        // The second one does not look for what was added to the cluster meanwhile.
+        let pods = match nats {
+            "auto" => "web",
+            _ => "--selector=app=web",
+        };
+        let probes = [pods, "--probes", "tcpconnect", "--nats", nats];
         let mut command = trace(&lab, &probes);
         command.env("XTRACER_HUB_ADDRESS", hub_address);
         let mut hub = Hub::start(command);
         hub.until("PNAME:curl").await;
+        if nats == "in-cluster" {
+            // Nobody more can log in there: a pod that would need an agent on another node is only announced.
+            add_node(&lab, &there).await;
+            add_pod(&lab, "web-2", &there, &container).await;
+            hub.said_until(&format!(
+                "web-2 has started on the node {there}, which has no agent: start x-tracer again"
+            ))
+            .await;
+        }
         hub.signal(Signal::SIGHUP);
         let ended = hub.end().await;
         assert_eq!(ended.code, Some(0), "{}", ended.said);
