@@ -361,6 +361,7 @@ impl ProbeTask {
                 self.ledger.lost_in_host(count);
                 tracing::warn!("{}: {count} events were lost on their way here", self.probe);
             }
+            ProbeEvent::Skipped { count } => self.ledger.skipped(count),
             ProbeEvent::Healable(dead) => self.watch.healable(dead),
             ProbeEvent::Healed(reason) => self.watch.healed(reason),
             ProbeEvent::Note(note) => self.tell(State::Note, &note).await,

@@ -16,6 +16,7 @@ pub(crate) struct Ledger {
     published: AtomicU64,
     lost_samples: AtomicU64,
     lost_in_host: AtomicU64,
+    skipped: AtomicU64,
     restarts: AtomicU64,
     known: AtomicU64,
 }
@@ -63,6 +64,11 @@ impl Ledger {
         self.lost_in_host.fetch_add(count, Relaxed);
     }
 
+    /// The kernel skipped runs of the tool's programs.
+    pub(crate) fn skipped(&self, count: u64) {
+        self.skipped.fetch_add(count, Relaxed);
+    }
+
     /// The tool was started again.
     pub(crate) fn restarted(&self) {
         self.restarts.fetch_add(1, Relaxed);
@@ -84,6 +90,7 @@ impl Ledger {
             published: self.published.load(Relaxed),
             lost_samples: self.lost_samples.load(Relaxed),
             lost_in_host: self.lost_in_host.load(Relaxed),
+            skipped: self.skipped.load(Relaxed),
             restarts: self.restarts.load(Relaxed),
             known: self.known.load(Relaxed),
         }

@@ -3,7 +3,7 @@
 //! - [`warm`]: the client of the warm parent; [`control`] is what travels between them.
 //! - [`tool`]: where a tool's file is.
 //! - [`frame`]: what a tool's process sends; [`said`]: what it and its C libraries print besides.
-//! - [`run`]: one process of a tool, start to end.
+//! - [`run`]: one process of a tool, start to end; [`skipped`]: what the kernel says it did not run of it.
 //! - [`postmortem`]: why it ended; [`failure`]: that in words, with a remedy; [`restart`]: whether to
 //!   try again.
 //! - [`supervisor`]: a probe for as long as the agent wants it, as a stream of [`ProbeEvent`]s.
@@ -20,6 +20,7 @@ mod restart;
 mod rights;
 mod run;
 mod said;
+mod skipped;
 mod supervisor;
 mod tool;
 mod warm;
@@ -70,6 +71,12 @@ pub enum ProbeEvent {
     /// Events were dropped on their way to the agent: it did not read, or the tool's callback failed.
     Dropped {
         /// Events.
+        count: u64,
+    },
+    /// The kernel skipped runs of the tool's programs, because another one ran on that CPU. Each may
+    /// have been an event.
+    Skipped {
+        /// Runs.
         count: u64,
     },
     /// Something a person should know, e.g. that another attach point was used.

@@ -45,6 +45,9 @@ pub(crate) enum Event {
     Dropped {
         count: u64,
     },
+    Skipped {
+        count: u64,
+    },
     Note(String),
     Healable(String),
     Healed(String),
@@ -90,6 +93,7 @@ impl From<ProbeEvent> for Event {
             },
             ProbeEvent::Lost { buffer, count } => Event::Lost { buffer, count },
             ProbeEvent::Dropped { count } => Event::Dropped { count },
+            ProbeEvent::Skipped { count } => Event::Skipped { count },
             ProbeEvent::Note(text) => Event::Note(text),
             ProbeEvent::Healable(dead) => Event::Healable(dead),
             ProbeEvent::Healed(reason) => Event::Healed(reason),

@@ -192,6 +192,10 @@ impl Account<'_> {
         };
         let places = [
             (ledger.lost_samples, "lost in the kernel's buffer"),
+            (
+                ledger.skipped,
+                "times its program was skipped by the kernel because another one ran (each may have been an event)",
+            ),
             (ledger.lost_in_host, "lost between the tool and the agent"),
             (ledger.unparsed, "not understood by the agent"),
             (
@@ -323,6 +327,7 @@ mod tests {
         published: 3,
         lost_samples: 0,
         lost_in_host: 0,
+        skipped: 0,
         restarts: 0,
         known: 0,
     };
@@ -363,6 +368,13 @@ mod tests {
             lost_samples: 7,
             ..LEDGER
         };
+        let skipped = Ledger {
+            skipped: 3,
+            ..LEDGER
+        };
+        let said = last_line(State::Stopped, skipped, &[1, 2, 3]);
+        let skipped = "incomplete: execsnoop: 3 times its program was skipped by the kernel";
+        assert!(said.starts_with(skipped), "{said}");
         let last = last_line(State::Stopped, dropped, &[1, 2, 4]);
         assert_eq!(
             last.split(" (").next().unwrap(),

@@ -47,6 +47,10 @@ pub struct Ledger {
     pub lost_samples: u64,
     /// Lost between the tool and the agent.
     pub lost_in_host: u64,
+    /// Runs of the tool's programs that the kernel skipped because another one ran on that CPU, where
+    /// it counts them (from 6.7 on). Each may have been an event. Earlier agents say nothing of it.
+    #[serde(default)]
+    pub skipped: u64,
     /// How often the tool was started again.
     pub restarts: u64,
     /// Lines about the agent's own known events (see [`Sight`]); they are in no other column, not
@@ -206,7 +210,8 @@ mod tests {
             {"printed":1,"outside":1,"unattributed":0,"unparsed":0,"dropped":0,"published":0,
              "lost_samples":0,"lost_in_host":0,"restarts":0}}"#;
         let status = Status::decode(earlier.as_bytes()).unwrap();
-        assert_eq!(status.ledger.unwrap().known, 0);
+        let ledger = status.ledger.unwrap();
+        assert_eq!((ledger.known, ledger.skipped), (0, 0));
         let later = r#"{"v":1,"session":"s","node":"n","time":"t","state":"note","sight":
             {"verdict":"dazzled","since":4}}"#;
         let status = Status::decode(later.as_bytes()).unwrap();

@@ -257,7 +257,10 @@ impl Family {
                 Ok(fds) => match start(py, &tool, fds, &self.foreign) {
                     Ok(pid) => {
                         self.runs.insert(id, pid);
-                        Report::Started { id }
+                        Report::Started {
+                            id,
+                            pid: pid.as_raw(),
+                        }
                     }
                     Err(error) => Report::Refused {
                         id,

@@ -47,6 +47,8 @@ pub(crate) enum Report {
     },
     Started {
         id: u64,
+        /// The process's number, which is the agent's too: all three live in one namespace.
+        pid: i32,
     },
     Refused {
         id: u64,

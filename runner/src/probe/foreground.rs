@@ -99,6 +99,9 @@ fn note(event: &ProbeEvent) -> io::Result<()> {
             say(&format!("the kernel dropped {count} events of {buffer}"))
         }
         ProbeEvent::Dropped { count } => say(&format!("{count} events were dropped")),
+        ProbeEvent::Skipped { count } => {
+            say(&format!("the kernel skipped its programs {count} times"))
+        }
         ProbeEvent::Note(text) | ProbeEvent::Said(text) => say(text),
         ProbeEvent::Failed { reason, remedy, .. } => {
             say(&format!("failed: {reason}"))?;

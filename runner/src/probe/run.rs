@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::ProbeEvent;
 use super::control::Exit;
@@ -15,12 +15,15 @@ use super::frame::{Decoder, Frame, FrameError, Outcome};
 use super::postmortem::Postmortem;
 use super::rights::Rights;
 use super::said::{SaidPipe, Tail};
+use super::skipped::Skipped;
 use super::supervisor::Events;
 use super::warm::{Child, Ends};
 
 /// How long a tool may take to end once it is told to, before it is killed. One that compiles is deaf:
 /// LLVM returns to Python only when it is done.
 const STOP_GRACE: Duration = Duration::from_secs(3);
+/// How often the kernel is asked what it skipped, besides the end.
+const ASK_EVERY: Duration = Duration::from_secs(5);
 /// How long its pipes are read after its death: a grandchild (modprobe, tar) may still hold them.
 const PIPE_GRACE: Duration = Duration::from_millis(500);
 
@@ -51,6 +54,7 @@ pub(crate) struct Run<'a> {
     outcome: Option<Outcome>,
     tail: Tail,
     filtering: bool,
+    skipped: Skipped,
     attached: Option<Instant>,
     /// We want it to end; at this moment it is killed.
     deadline: Option<Instant>,
@@ -75,6 +79,7 @@ impl<'a> Run<'a> {
             outcome: None,
             tail: Tail::default(),
             filtering: false,
+            skipped: Skipped::of(ends.pid),
             attached: None,
             deadline: None,
         })
@@ -84,9 +89,14 @@ impl<'a> Run<'a> {
     /// nobody takes them any more, or it is to be healed, the tool is asked to end, and killed if it does not.
     pub(crate) async fn read_to_end(mut self, events: &mut Events) -> Ended {
         let mut over = false;
+        let mut ask = interval_at(Instant::now() + ASK_EVERY, ASK_EVERY);
+        ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !over || self.frames.is_some() {
             if (events.is_stopping() || events.is_healing()) && self.deadline.is_none() {
+                // Its programs go with it, and their counts.
+                let skipped = self.skipped.news();
                 self.child.signal(Signal::SIGTERM);
+                tell(skipped, events).await;
                 self.deadline = Some(Instant::now() + STOP_GRACE);
             }
             let (waits_for_stop, deadline) = (self.deadline.is_none(), self.deadline);
@@ -101,6 +111,7 @@ impl<'a> Run<'a> {
                     over = true;
                     self.exit = exit.ok();
                 }
+                _ = ask.tick(), if waits_for_stop && !over => tell(self.skipped.news(), events).await,
                 () = events.stopping(), if waits_for_stop => {}
                 () = events.healing(), if waits_for_stop => {}
                 () = at(deadline), if deadline.is_some() && !over => {
@@ -229,6 +240,12 @@ async fn read(frames: &mut Option<UnixStream>, decoder: &mut Decoder) -> Result<
     match stream.read_buf(decoder.room()).await {
         Ok(count) if count > 0 => Ok(()),
         _ => Err(()),
+    }
+}
+
+async fn tell(skipped: u64, events: &mut Events) {
+    if skipped > 0 {
+        events.emit(ProbeEvent::Skipped { count: skipped }).await;
     }
 }
 

@@ -166,7 +166,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct Waiting {
-    started: Option<oneshot::Sender<Result<(), WarmError>>>,
+    started: Option<oneshot::Sender<Result<Pid, WarmError>>>,
     exited: oneshot::Sender<Exit>,
 }
 
@@ -186,6 +186,8 @@ pub(crate) struct Child {
 /// What the agent reads from a process.
 #[derive(Debug)]
 pub(crate) struct Ends {
+    /// The process's number.
+    pub(crate) pid: Pid,
     /// Frames.
     pub(crate) frames: UnixStream,
     /// Descriptor 1 of the process: only C code writes there.
@@ -235,8 +237,9 @@ impl Warm {
         let fds = [theirs.into(), out_theirs, err_theirs];
         self.ask(&Request::Start { id, tool }, &fds).await?;
         drop(fds);
-        starts.await.map_err(|_| WarmError::Gone)??;
+        let pid = starts.await.map_err(|_| WarmError::Gone)??;
         let ends = Ends {
+            pid,
             frames,
             out,
             err,
@@ -324,9 +327,9 @@ fn deliver(shared: &Shared, info: &watch::Sender<Option<WarmInfo>>, report: Repo
         Report::Ready { python, bcc } => {
             info.send_replace(Some(WarmInfo { python, bcc }));
         }
-        Report::Started { id } => {
+        Report::Started { id, pid } => {
             if let Some(started) = runs.get_mut(&id).and_then(|run| run.started.take()) {
-                started.send(Ok(())).ok();
+                started.send(Ok(Pid::from_raw(pid))).ok();
             }
         }
         Report::Refused { id, reason } => {
