@@ -70,6 +70,67 @@ fn lines_that_nobody_understands() {
     end.said("incomplete: tcpconnect: 1 not understood by the agent");
 }
 
+/// A tool whose program the kernel has to skip: it runs for each page fault of the kernel in this
+/// process, and makes one. x86-64.
+const SKIPPED: &str = "
+import ctypes, mmap, os, signal, struct
+UNMAPPED = 8
+def instruction(code, dst=0, src=0, off=0, imm=0):
+    return struct.pack('<BBhi', code, dst | src << 4, off, imm)
+program = b''.join((
+    instruction(0x79, 6, 1),                       # r6 = the faulting address
+    instruction(0x15, 6, off=8, imm=UNMAPPED),     # its own fault: end
+    instruction(0x85, imm=14),                     # r0 = bpf_get_current_pid_tgid()
+    instruction(0x77, imm=32),                     # r0 >>= 32
+    instruction(0x55, off=5, imm=os.getpid()),     # another process: end
+    instruction(0xbf, 1, 10),                      # r1 = the stack
+    instruction(0x07, 1, imm=-8),                  # with room
+    instruction(0xb7, 2, imm=8),                   # for so much
+    instruction(0xb7, 3, imm=UNMAPPED),            # from where nothing is
+    instruction(0x85, imm=112),                    # bpf_probe_read_user()
+    instruction(0xb7),                             # r0 = 0
+    instruction(0x95),                             # end
+))
+text = lambda value: ctypes.addressof(value)
+code, licence, name = (ctypes.create_string_buffer(value) for value in (program, b'GPL', b'page_fault_kernel'))
+bpf = ctypes.CDLL(None, use_errno=True).syscall
+def call(command, attributes):
+    fd = bpf(321, command, ctypes.create_string_buffer(attributes, 128), 128)
+    assert fd >= 0, os.strerror(ctypes.get_errno())
+    return fd
+load = struct.pack('<IIQQ', 17, len(program) // 8, text(code), text(licence))
+held = call(5, load)
+link = call(17, struct.pack('<QI', text(name), held))
+with open('/dev/zero', 'rb', buffering=0) as zero:
+    zero.readinto(mmap.mmap(-1, 1 << 20))
+os.close(link)
+";
+
+#[test]
+fn runs_that_the_kernel_skipped() {
+    let target = Contained::start();
+    let line = tcpconnect(target.pid, "curl", 80);
+    let tools = Tools::new().script(
+        "tcpconnect",
+        &format!("{SKIPPED}print({TCPCONNECT_HEADER:?})\nprint({line:?})\nsignal.pause()\n"),
+    );
+    let command = local(target.pid, tools.path(), &["--probes", "tcpconnect"]);
+    let (mut hub, mut reader, _server) = observed(command);
+    hub.wait_for_lines(1);
+    let end = hub.interrupt();
+    let skipped = loop {
+        let status: Value = serde_json::from_slice(&reader.next().payload).unwrap();
+        match status["ledger"]["skipped"].as_u64() {
+            Some(skipped) if skipped > 0 => break skipped,
+            _ => {}
+        }
+    };
+    assert_eq!(end.code, Some(6), "{:#?}", end.stderr);
+    end.said(&format!(
+        "incomplete: tcpconnect: {skipped} times its program was skipped by the kernel"
+    ));
+}
+
 /// A callback's event can't wait for room in the agent's queue: the kernel's ring would fill up behind it.
 #[test]
 fn events_that_find_the_queue_full() {
