@@ -61,7 +61,8 @@ async fn each_refusal_has_its_words_and_its_status() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dry_run_prints_what_it_would_make_and_makes_nothing() {
     let (lab, web) = with_web().await;
-    let arguments = ["web", "--dry-run=client", "-o", "yaml"];
+    let rings = "--perf-pages=tcplife=64,biosnoop=256";
+    let arguments = ["web", "--dry-run=client", "-o", "yaml", rings];
     let ended = Hub::start(trace(&lab, &arguments)).end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     for words in [
@@ -69,6 +70,7 @@ async fn a_dry_run_prints_what_it_would_make_and_makes_nothing() {
         "kind: Secret",
         "x-agent:debian13",
         "masterIp",
+        "name: XTRACER_PERF_PAGES\n      value: tcplife=64,biosnoop=256",
         &web.id,
     ] {
         assert!(ended.shown.contains(words), "{words} in {}", ended.shown);
