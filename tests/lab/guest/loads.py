@@ -10,6 +10,7 @@ import select
 import shutil
 import socket
 import threading
+import time
 from pathlib import Path
 
 from namespaces import CLONE_NEWPID, unshare
@@ -28,6 +29,8 @@ SCRATCH = Path(os.environ.get("LAB_SCRATCH", "/var/tmp"))
 PROGRAMS = SCRATCH / "programs"
 
 PAGE = 4096
+# Longer than cachetop's interval and what it needs to print a table on an emulated machine.
+CACHETOP_SECONDS = 3
 # What goes each way over a connection, in bytes: tcplife prints whole KiB of them.
 SENT, ANSWERED = 3072, 5120
 
@@ -126,10 +129,13 @@ def direct(path: Path, writes: int, reads: int) -> None:
     os.close(handle)
 
 
-def cached(path: Path, pages: int, rounds: int) -> None:
-    """Buffered writes, which dirty the page cache, and reads, which hit it."""
+def cached(path: Path, pages: int) -> None:
+    """Buffered writes, which dirty the page cache, and reads, which hit it; for as long as it takes to
+    be in one of cachetop's tables. It empties its map after it has read it, each second, and what comes
+    in between is in none: less than that at a time can be missed altogether."""
+    end = time.monotonic() + CACHETOP_SECONDS
     with open(path, "r+b", buffering=0) as handle:
-        for _ in range(rounds):
+        while time.monotonic() < end:
             handle.seek(0)
             for _ in range(pages):
                 handle.write(b"c" * PAGE)

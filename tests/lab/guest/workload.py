@@ -105,7 +105,7 @@ class Role:
             nested = size.nested
             self.do("nesting", self.comm("nesting"), lambda: loads.in_descendant_namespace(self._nested))
         self.do("direct", self.comm("direct"), lambda: loads.direct(self.file, size.writes, size.reads))
-        self.do("cached", self.comm("cached"), lambda: loads.cached(self.file, 64, 3))
+        self.do("cached", self.comm("cached"), lambda: loads.cached(self.file, 64))
         connects = 2 * size.connects + 2 * len(self.hostile)
         return {
             "connects": connects,
@@ -144,7 +144,7 @@ class Role:
     def _mark(self) -> None:
         loads.talk_to_itself(4, self.port + loads.PORT_OWN[4])
         loads.direct(self.file, 1, 1)
-        loads.cached(self.file, 16, 1)
+        loads.cached(self.file, 16)
 
 
 def lead(role: Role) -> None:
