@@ -61,6 +61,10 @@ bench: deps ## lines/s of the parser, ns of a verdict, lines/s from tool to scre
 	cargo build --release --locked -p x-agent -p x-tracer
 	tests/bench/throughput
 
+.PHONY: figures
+figures: deps ## memory, start, CPU beside a noisy neighbour, latency, in the lab, beside seven plain tools
+	tests/bench/lab-figures
+
 .PHONY: fuzz
 fuzz: deps ## every fuzz target for a minute
 	parser/fuzz/run 60

@@ -45,21 +45,8 @@ RUNS = [
     ("cachestat", ["-T", "1", "3"], ""),
 ]
 
-# Some kernels inlined the functions that this release's biosnoop probes. The tool's file runs as it
-# is; only its two probes land on functions that such a kernel still has.
-BIOSNOOP_ELSEWHERE = """
-import runpy, sys, bcc
-attach = bcc.BPF.attach_kprobe
-def elsewhere(self, **kw):
-    try:
-        return attach(self, **kw)
-    except Exception:
-        targets = {"trace_pid_start": "blk_mq_start_request", "trace_req_completion": "blk_mq_end_request"}
-        return attach(self, event=targets[kw["fn_name"]], fn_name=kw["fn_name"])
-bcc.BPF.attach_kprobe = elsewhere
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
+# For kernels on which biosnoop cannot attach.
+BIOSNOOP_ELSEWHERE = Path(__file__).with_name("elsewhere.py")
 
 
 def rename(name: bytes) -> None:
@@ -195,7 +182,7 @@ def main() -> None:
         note = ""
         if not loaded and tool == "biosnoop":
             print(f"biosnoop cannot attach here: {errors.strip().splitlines()[-1]!r}", flush=True)
-            output, errors, loaded = record([sys.executable, "-c", BIOSNOOP_ELSEWHERE, path], load)
+            output, errors, loaded = record([sys.executable, BIOSNOOP_ELSEWHERE, path], load)
             note = " (with other attach points)"
         lines = output.count(b"\n")
         print(f"{tool} {' '.join(arguments)}{note}: {'header' if loaded else 'NO HEADER'}, {lines} lines", flush=True)

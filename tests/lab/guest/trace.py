@@ -13,13 +13,13 @@ import platform
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
 from pathlib import Path
 
 import residue
+from led import Led
 from nats_tap import Tap
 
 RESULTS = Path(os.environ["LAB_RESULTS"])
@@ -43,34 +43,15 @@ def say(text: str) -> None:
     print(f"[{time.clock_gettime(time.CLOCK_BOOTTIME):6.1f} s] {text}", flush=True)
 
 
-class Role:
+class Role(Led):
     """A workload's process and the conversation with it."""
 
     def __init__(self, name: str, port: int, container, by, more: list, sizes: list) -> None:
-        self.name, self.container, self.by = name, container, by
+        self.container, self.by = container, by
         place = ["--contained", "--container", container] if container else []
-        self.process = subprocess.Popen(
-            [sys.executable, HERE / "workload.py", "--role", name, "--port", str(port), *place, *more, *sizes],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+        super().__init__(
+            name, str(HERE / "workload.py"), "--role", name, "--port", str(port), *place, *more, *sizes
         )
-        self.about = self.hear("ready")
-
-    def tell(self, word: str) -> None:
-        self.process.stdin.write(word + "\n")
-        self.process.stdin.flush()
-
-    def hear(self, word: str) -> dict:
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"the workload {self.name} died before it was {word}")
-        return json.loads(line)[word]
-
-    def end(self) -> None:
-        self.process.stdin.close()
-        if self.process.wait() != 0:
-            raise SystemExit(f"the workload {self.name} failed at its end")
 
     def selector(self) -> list:
         """How x-tracer is told about this role."""
