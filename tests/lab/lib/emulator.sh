@@ -1,6 +1,6 @@
 # The machine's emulator: QEMU as the newest release that the lab knows has it, whatever the host's own is.
 # Before 8.1 a virtual CPU could go on running instructions that another had just overwritten, and a
-# kernel that patches itself, as it does for every kprobe, died of it: vendor-notes/qemu.md.
+# kernel that patches itself, as it does for every kprobe, died of it soon. Later ones do so more rarely: vendor-notes/qemu.md.
 
 emulator_release=13
 
