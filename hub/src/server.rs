@@ -29,7 +29,7 @@ use crate::secret::write_secret;
 pub(crate) use certificate::Certificate;
 pub(crate) use gate::Gate;
 use login::LOGIN_TIME;
-pub(crate) use login::{Login, Logins, hub_inbox};
+pub(crate) use login::{Login, Logins};
 
 /// How long a server may take until it says where it listens.
 const READY: Duration = Duration::from_secs(20);
@@ -242,13 +242,8 @@ impl Server {
 
     /// How the hub logs in.
     pub(crate) fn access(&self) -> Access {
-        let Login { user, password } = self.logins.hub().clone();
-        Access {
-            password: Some((user, password)),
-            tls_ca: self.ca.as_ref().map(|_| self.folder.path().join(CA)),
-            inbox: Some(hub_inbox(&self.session)),
-            ..Access::default()
-        }
+        let ca = self.ca.as_ref().map(|_| self.folder.path().join(CA));
+        self.logins.access(&self.session, ca)
     }
 
     /// Who may log in since its start.

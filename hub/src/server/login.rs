@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use probeparser::wire::{AGENT_INBOXES, STREAM, agent_inbox, encode_token};
 use serde_json::{Value, json};
 
+use crate::receive::Access;
 use crate::secret::random_name;
 
 /// Seconds that a client may take to log in. A busy machine needs more than the server's own 2.
@@ -67,8 +69,19 @@ impl Logins {
     }
 
     /// The hub's.
-    pub(crate) fn hub(&self) -> &Login {
+    pub(super) fn hub(&self) -> &Login {
         &self.hub.login
+    }
+
+    /// How the hub of a session logs in, where the server is known by the authority in this file.
+    pub(crate) fn access(&self, session: &str, ca: Option<PathBuf>) -> Access {
+        let Login { user, password } = self.hub().clone();
+        Access {
+            password: Some((user, password)),
+            tls_ca: ca,
+            inbox: Some(hub_inbox(session)),
+            ..Access::default()
+        }
     }
 
     /// Those of the agents, by their nodes.
@@ -165,7 +178,7 @@ impl User {
 }
 
 /// Where the hub's messages to itself go.
-pub(crate) fn hub_inbox(session: &str) -> String {
+pub(super) fn hub_inbox(session: &str) -> String {
     format!("_INBOX.x-tracer.{}", encode_token(session))
 }
 

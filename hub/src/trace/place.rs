@@ -23,7 +23,7 @@ use crate::console::say;
 use crate::durable::{self, Durable};
 use crate::exit::Failure;
 use crate::receive::{Access, Address, Connection};
-use crate::server::{self, Certificate, Gate, Keep, Login, Logins, Reach, Server, ServerError};
+use crate::server::{self, Certificate, Gate, Keep, Logins, Reach, Server, ServerError};
 use crate::session::Reading;
 use crate::show::Bookmark;
 
@@ -236,13 +236,8 @@ impl Place {
         let at = forward.address();
         let address = Address::tls(at.ip(), at.port());
         let authority = file(&ca).context("cannot keep the server's authority in a file")?;
-        let Login { user, password } = logins.hub().clone();
-        let access = Access {
-            password: Some((user, password)),
-            tls_ca: Some(authority.path().to_owned()),
-            inbox: Some(server::hub_inbox(base.session.as_str())),
-            ..Access::default()
-        };
+        let ca_file = Some(authority.path().to_owned());
+        let access = logins.access(base.session.as_str(), ca_file);
         let orders = orders(&address, &access).await?;
         let connection = Connection::open(address, access).await?;
         let reading = read(base, connection, None, None).await?;
