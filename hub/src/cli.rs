@@ -22,7 +22,6 @@ pub use listen::ListenArgs;
 pub use local::LocalArgs;
 pub use parse::ParseArgs;
 pub use replay::ReplayArgs;
-pub use shared::{Output, ShowArgs};
 pub use trace::TraceArgs;
 
 /// Shows live what every process in a pod, a container or a PID namespace does: connections,
@@ -36,6 +35,19 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Whether only what goes wrong is to be said.
+    pub(crate) fn is_quiet(&self) -> bool {
+        match &self.command {
+            Command::Trace(args) => args.show.quiet,
+            Command::Local(args) => args.show.quiet,
+            Command::Listen(args) => args.show.quiet,
+            Command::Replay(args) => args.show.quiet,
+            _ => false,
+        }
+    }
 }
 
 const EXIT_STATUS: &str = "\

@@ -4,11 +4,27 @@
 //! servers, tools and agents all come from elsewhere.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::show::sanitize;
 
 /// Bytes of a line that are said: a stranger's may be a megabyte long.
 const MAX_LINE: usize = 8 << 10;
+
+/// Whether only what went wrong is to be said.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From here on, says only what went wrong.
+pub(crate) fn hush() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Says a line about what goes as it should, unless that is not wanted.
+pub(crate) fn mention(line: impl AsRef<[u8]>) {
+    if !QUIET.load(Ordering::Relaxed) {
+        say(line);
+    }
+}
 
 /// Says a line in the hub's name.
 pub(crate) fn say(line: impl AsRef<[u8]>) {

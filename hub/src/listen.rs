@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 
-use crate::console::say;
+use crate::console::mention;
 use crate::durable::{self, Durable};
 use crate::exit::{Exit, Failure};
 use crate::receive::{Access, Address, Connection};
@@ -41,6 +41,6 @@ pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
         }
     };
     let mut signals = Signals::take().context("cannot take over the signals")?;
-    say(format!("listening on {}", reading.connection.address()));
+    mention(format!("listening on {}", reading.connection.address()));
     session::run(reading, None, config.settings, &mut signals).await
 }

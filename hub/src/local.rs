@@ -11,7 +11,7 @@ use probeparser::wire::PerfPages;
 pub(crate) use agent::{Agent, Plan, Target, TargetError};
 pub(crate) use find::{NotFound, find_agent, find_server};
 
-use crate::console::say;
+use crate::console::mention;
 use crate::durable::{self, Durable};
 use crate::exit::{Exit, Failure};
 use crate::receive::{Access, Address, Connection};
@@ -119,7 +119,7 @@ async fn prepare(config: Config, agent: PathBuf) -> Result<(Reading, Own), Failu
         node,
     };
     let agent = Agent::start(agent, &plan).context("no agent")?;
-    say(format!(
+    mention(format!(
         "tracing {}; the probes are being attached",
         names(&plan.targets)
     ));

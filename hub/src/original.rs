@@ -215,6 +215,7 @@ fn config(namespace: String, pod: &TargetPod, kind: bool) -> Config {
         settings: Settings {
             probes: Probe::SEVEN.to_vec(),
             format: Format::Classic,
+            max_entries: None,
             timeout: None,
             strict: false,
         },

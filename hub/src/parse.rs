@@ -9,7 +9,7 @@ use probeparser::{Line, Parsed, Parser, Probe};
 
 use crate::console::say;
 use crate::exit::{Exit, Failure};
-use crate::show::{Format, classic, sanitize};
+use crate::show::{Format, classic, json, sanitize, yaml};
 
 /// Longest line that is read, in bytes: some hundred times what an exec's arguments come to.
 const MAX_LINE: u64 = 16 << 20;
@@ -134,6 +134,8 @@ impl<W: Write> Records<W> {
                 }
                 self.text.push(b'\n');
             }
+            Format::JsonPretty => json::pretty(&mut self.text, line, self.terminal),
+            Format::Yaml => yaml::document(&mut self.text, line),
         }
         self.output.write_all(&self.text)
     }

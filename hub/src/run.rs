@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::{Cli, Command};
-use crate::console::{print, say};
+use crate::console::{hush, print, say};
 use crate::exit::{Exit, Failure};
 use crate::{cleanup, complete, doctor, listen, local, original, parse, replay, trace};
 
@@ -72,6 +72,9 @@ fn said(outcome: Result<Exit, Failure>) -> Exit {
 }
 
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    if cli.is_quiet() {
+        hush();
+    }
     match cli.command {
         Command::Trace(args) => block_on(trace::run(args.request()?)),
         Command::Local(args) => block_on(local::run(args.config()?)),
@@ -94,9 +97,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     }
 }
 
-/// Runs on this thread, which is the main one, with a worker beside it: the client's task and the
-/// one that reads take turns there, where two threads would wake each other for every message. Whatever still blocks at
-/// the end, such as a terminal that takes nothing, is left behind.
+/// Runs on this thread, which is the main one, with a worker beside it: the client's task and the one
+/// that reads take turns there, where two threads would wake each other for every message. Whatever
+/// still blocks at the end, such as a terminal that takes nothing, is left behind.
 fn block_on(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

@@ -15,9 +15,9 @@ use jiff::Timestamp;
 use probeparser::Probe;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::console::say;
+use crate::console::{mention, say};
 use crate::exit::{Exit, Failure};
-use crate::receive::{Change, Connection, Feed, Mark, Source, Start, Take, lock};
+use crate::receive::{Change, Connection, Feed, Mark, News, Source, Start, Take, lock};
 use crate::show::{Bookmark, Closed, Form, Format, Writer};
 use crate::stop::{self, Signals};
 use board::Board;
@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     pub probes: Vec<Probe>,
     /// The form of a line.
     pub format: Format,
+    /// After how many records to end.
+    pub max_entries: Option<u64>,
     /// When to end.
     pub timeout: Option<Duration>,
     /// Whether a loss is a failure.
@@ -134,6 +136,7 @@ impl Session {
                 format: settings.format,
                 terminal,
             },
+            max_entries: settings.max_entries,
             lines,
         });
         let crew = own.as_ref().map(|own| own.crew(&settings.probes));
@@ -176,6 +179,7 @@ impl Session {
                     Closed::Done => self.written = true,
                 },
                 news = self.feed.news() => match news {
+                    Some(News::Enough) => return Ending::Enough,
                     Some(news) => {
                         tell(news, &mut self.board, &mut self.told);
                         if self.board.is_over() {
@@ -321,7 +325,13 @@ impl Session {
         }
         let summary = summary(&self.board, &lock(&tally), overrun);
         if !self.board.is_silent() {
-            summary.lines.iter().for_each(say);
+            for line in &summary.lines {
+                if summary.lost {
+                    say(line);
+                } else {
+                    mention(line);
+                }
+            }
         }
         farewell.and(ended)?;
         match ending.verdict(&self.board)? {

@@ -5,6 +5,7 @@ pub mod classic;
 pub mod json;
 pub mod sanitize;
 mod writer;
+pub mod yaml;
 
 use probeparser::wire::Envelope;
 
@@ -18,6 +19,10 @@ pub enum Format {
     Classic,
     /// The record as one JSON object.
     Json,
+    /// The same over several lines, for people.
+    JsonPretty,
+    /// A YAML document for each record.
+    Yaml,
 }
 
 /// How lines look where they go.
@@ -35,6 +40,8 @@ impl Form {
         match self.format {
             Format::Classic => classic::line(out, Some(envelope.sys_time), &envelope.record),
             Format::Json => json::line(out, envelope, self.terminal),
+            Format::JsonPretty => json::pretty(out, envelope, self.terminal),
+            Format::Yaml => yaml::document(out, envelope),
         }
     }
 }

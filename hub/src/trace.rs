@@ -30,7 +30,7 @@ use place::{Place, Route, Way};
 use recruit::Recruiter;
 
 use crate::cleanup;
-use crate::console::say;
+use crate::console::{mention, say};
 use crate::durable::Durable;
 use crate::exit::{Exit, Failure};
 use crate::local;
@@ -168,7 +168,7 @@ async fn round(
         bundles.push((node.name.clone(), bundle));
     }
     for node in &found.nodes {
-        say(format!(
+        mention(format!(
             "tracing {} on the node {}",
             node.words(),
             node.name

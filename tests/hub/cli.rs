@@ -34,7 +34,7 @@ fn wrong_usage_is_status_2_and_names_the_fault() {
         ),
         (
             &["listen", "--nats", "h", "-o", "xml"],
-            "[possible values: classic, json]",
+            "[possible values: classic, json, jsonpretty, yaml]",
         ),
         (&["listen", "--nats", "h", "--user", "u"], "--password-file"),
         (&["local"], "--pid <N>"),
@@ -62,7 +62,15 @@ fn wrong_usage_is_status_2_and_names_the_fault() {
         (&["trace"], "no pod is named"),
         (&["trace", "Web"], "cannot be a Kubernetes name"),
         (&["trace", "svc/web"], "is not a kind of target"),
-        (&["trace", "web", "-o", "yaml"], "goes with --dry-run"),
+        (
+            &["trace", "web", "--dry-run=client", "-o", "json"],
+            "--dry-run prints YAML",
+        ),
+        (&["trace", "-p", "web,Web"], "cannot be a Kubernetes name"),
+        (
+            &["listen", "--nats", "h", "--max-entries", "0"],
+            "0 is not in 1..",
+        ),
         (
             &["trace", "web", "--nats", "http://h"],
             "one of own, in-cluster, auto",

@@ -2,13 +2,14 @@
 
 use nix::sys::signal::Signal;
 use probeparser::wire::Envelope;
+use tempfile::TempDir;
 
 use crate::envelopes::{exec, golden, subject};
 use crate::nats_server::NatsServer;
 use crate::plain_nats::PlainNats;
 use crate::process::{Hub, run};
 
-fn listen(server: &NatsServer, more: &[&str]) -> Hub {
+pub(crate) fn listen(server: &NatsServer, more: &[&str]) -> Hub {
     let url = server.url();
     let mut arguments = vec!["listen", "--nats", &url];
     arguments.extend(more);
@@ -17,11 +18,22 @@ fn listen(server: &NatsServer, more: &[&str]) -> Hub {
     hub
 }
 
-fn publish(server: &NatsServer, envelopes: &[Envelope<'_>]) {
+pub(crate) fn publish(server: &NatsServer, envelopes: &[Envelope<'_>]) {
     let mut nats = PlainNats::connect(server.port, None);
     for envelope in envelopes {
         nats.publish(&subject(envelope), &envelope.encode());
     }
+}
+
+/// A server with streams, and the folder that it has them in.
+fn keeping() -> (TempDir, NatsServer) {
+    let folder = tempfile::tempdir().unwrap();
+    let jetstream = format!(
+        "jetstream: {{ store_dir: \"{}\" }}",
+        folder.path().display()
+    );
+    let server = NatsServer::with_config(&jetstream);
+    (folder, server)
 }
 
 #[test]
@@ -172,6 +184,61 @@ fn a_status_is_told_with_the_tools_own_words() {
             "x-tracer: node.1: biosnoop: what to do: boot another kernel\n",
         ]
     );
+}
+
+#[test]
+fn quiet_says_only_what_goes_wrong() {
+    let (folder, server) = keeping();
+    let url = server.url();
+    // It makes the stream.
+    let bookmark = folder.path().join("bookmark");
+    let durable = ["--durable", "--bookmark", bookmark.to_str().unwrap()];
+    let mut hub = listen(&server, &[&durable[..], &["--max-entries", "2"]].concat());
+    publish(&server, &[exec(1, b"x", b""), exec(2, b"x", b"")]);
+    hub.wait_for_lines(2);
+    assert_eq!(hub.end().code, Some(0));
+    let replay = ["replay", "--nats", &url];
+    let told = run(&replay);
+    told.said("2 records shown, none missing among their numbers");
+    let end = run(&[&replay[..], &["--quiet"]].concat());
+    assert_eq!((end.code, end.stdout.len()), (Some(0), 2), "{end:#?}");
+    assert_eq!(end.stderr, [""; 0]);
+    publish(&server, &[exec(5, b"x", b"")]);
+    let end = run(&[&replay[..], &["-q"]].concat());
+    assert_eq!((end.code, end.stdout.len()), (Some(0), 3), "{end:#?}");
+    end.said("node.1: execsnoop: 2 records are missing before number 5");
+    end.said("incomplete: node.1: execsnoop: 2 lost between the agent and the hub");
+}
+
+#[test]
+fn ends_after_as_many_records_as_were_asked_for() {
+    let server = NatsServer::start();
+    let mut hub = listen(&server, &["--max-entries", "3", "--probes", "execsnoop"]);
+    let mut envelopes: Vec<_> = golden().into_iter().map(|(envelope, _)| envelope).collect();
+    envelopes.extend([2, 3, 4, 5].map(|seq| exec(seq, b"x", b"")));
+    publish(&server, &envelopes);
+    hub.wait_for_lines(3);
+    let end = hub.end();
+    assert_eq!((end.code, end.stdout.len()), (Some(0), 3), "{end:#?}");
+}
+
+/// Who goes on from a stream begins behind the last record that was asked for.
+#[test]
+fn what_was_not_asked_for_is_left_to_the_next() {
+    let (folder, server) = keeping();
+    let bookmark = folder.path().join("bookmark");
+    let durable = ["--durable", "--bookmark", bookmark.to_str().unwrap()];
+    let mut hub = listen(&server, &[&durable[..], &["--max-entries", "2"]].concat());
+    let numbered = [1, 2, 3, 4, 5].map(|seq: u64| exec(seq, seq.to_string().as_bytes(), b""));
+    publish(&server, &numbered);
+    hub.wait_for_lines(2);
+    assert_eq!(hub.end().stdout.len(), 2);
+    let mut hub = listen(&server, &[&durable[..], &["--max-entries", "3"]].concat());
+    hub.wait_for_lines(3);
+    let end = hub.end();
+    let of = |name: &str| end.stdout.iter().filter(|line| line.contains(name)).count();
+    let names = ["PNAME: 3", "PNAME: 4", "PNAME: 5"];
+    assert_eq!(names.map(of), [1, 1, 1], "{end:#?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod classic;
 mod cli;
 mod doctor;
 mod envelopes;
+mod forms;
 mod listen;
 #[path = "../support/nats_server.rs"]
 mod nats_server;

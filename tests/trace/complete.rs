@@ -53,7 +53,7 @@ async fn a_shell_completes_what_the_cluster_knows() {
         (&["trace", "-n", namespace, "none"], &[]),
         (&["trace", "-n", namespace, "db", "-c", "a"], &["app"]),
         (&["trace", "--host-pid"], &["--host-pid-ok"]),
-        (&["trace", "-o", "j"], &["json"]),
+        (&["trace", "-o", "y"], &["yaml"]),
         // A cluster that does not answer offers nothing, and says nothing.
         (&["trace", "--cluster", "nowhere", "we"], &[]),
     ] {

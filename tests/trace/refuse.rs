@@ -62,7 +62,14 @@ async fn each_refusal_has_its_words_and_its_status() {
 async fn a_dry_run_prints_what_it_would_make_and_makes_nothing() {
     let (lab, web) = with_web().await;
     let rings = "--perf-pages=tcplife=64,biosnoop=256";
-    let arguments = ["web", "--dry-run=client", "-o", "yaml", rings];
+    // Zero is no limit, as kubectl has it.
+    let arguments = [
+        "--podname=web",
+        "--request-timeout=0",
+        "--dry-run=client",
+        "-oyaml",
+        rings,
+    ];
     let ended = Hub::start(trace(&lab, &arguments)).end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     for words in [

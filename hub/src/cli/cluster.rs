@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use x_k8s::client::Options;
 
-use super::shared::duration;
+use super::shared::limit;
 
 /// kubectl's options of the same names; its `--user` is `--kube-user`, since `--user` is NATS's here.
 #[derive(Args, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct ClusterArgs {
     /// Cluster of the kubeconfig to use instead of the context's
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
-    /// User of the kubeconfig to use instead of the context's
+    /// User of the kubeconfig to use instead of the context's: kubectl's --user, which is NATS's here
     #[arg(long, value_name = "NAME")]
     kube_user: Option<String>,
     /// User to impersonate
@@ -33,8 +33,8 @@ pub(crate) struct ClusterArgs {
     /// UID to impersonate
     #[arg(long = "as-uid", value_name = "UID")]
     impersonate_uid: Option<String>,
-    /// Time that one request to the API server may take [default: 30s]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    /// Time that one request to the API server may take, 0 for any [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = limit)]
     request_timeout: Option<Duration>,
 }
 

@@ -27,7 +27,7 @@ pub struct ListenArgs {
     #[command(flatten)]
     login: LoginArgs,
     #[command(flatten)]
-    show: ShowArgs,
+    pub(super) show: ShowArgs,
 }
 
 impl ListenArgs {

@@ -37,7 +37,7 @@ pub struct LocalArgs {
     #[command(flatten)]
     durable: OwnDurableArgs,
     #[command(flatten)]
-    show: ShowArgs,
+    pub(super) show: ShowArgs,
 }
 
 /// What to trace.

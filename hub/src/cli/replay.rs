@@ -29,7 +29,7 @@ pub struct ReplayArgs {
     #[command(flatten)]
     login: LoginArgs,
     #[command(flatten)]
-    show: ShowArgs,
+    pub(super) show: ShowArgs,
 }
 
 impl ReplayArgs {

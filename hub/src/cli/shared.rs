@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
 use probeparser::Probe;
 use probeparser::wire::PerfPages;
 
@@ -11,13 +11,18 @@ use crate::exit::{Exit, Failure};
 use crate::session::Settings;
 use crate::show::Format;
 
-/// The form of a line.
+/// The form of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// The original x-tracer's lines
     Classic,
     /// One JSON object a line
     Json,
+    /// One JSON object over several lines
+    #[value(name = "jsonpretty")]
+    JsonPretty,
+    /// One YAML document a record
+    Yaml,
 }
 
 impl From<Output> for Format {
@@ -25,24 +30,26 @@ impl From<Output> for Format {
         match output {
             Output::Classic => Self::Classic,
             Output::Json => Self::Json,
+            Output::JsonPretty => Self::JsonPretty,
+            Output::Yaml => Self::Yaml,
         }
     }
 }
 
-/// How to show it, and for how long.
+/// How to show it, for how long, and what a loss means.
 #[derive(Args, Debug)]
-pub struct ShowArgs {
-    /// Form of the lines
-    #[arg(short, long, value_enum, default_value_t = Output::Classic, value_name = "FORM")]
-    pub output: Output,
-    #[command(flatten)]
-    end: EndArgs,
-}
-
-/// When it ends, and what a loss means.
-#[derive(Args, Debug)]
-pub(super) struct EndArgs {
-    /// End after this long: 30 or 30s, 5m, 1h, 500ms
+#[command(next_help_heading = "Output")]
+pub(super) struct ShowArgs {
+    /// Form of the records [default: classic]
+    #[arg(short, long, value_enum, value_name = "FORM")]
+    pub(super) output: Option<Output>,
+    /// End after so many records
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    max_entries: Option<u64>,
+    /// Say only what goes wrong
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// End after this long: 30 or 30s, 5m, 1h30m, 500ms
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
     /// Exit with status 6 if anything was lost
@@ -53,16 +60,10 @@ pub(super) struct EndArgs {
 impl ShowArgs {
     /// The session's settings.
     pub(super) fn settings(&self, probes: Vec<Probe>) -> Settings {
-        self.end.settings(probes, self.output.into())
-    }
-}
-
-impl EndArgs {
-    /// The session's settings.
-    pub(super) fn settings(&self, probes: Vec<Probe>, format: Format) -> Settings {
         Settings {
             probes,
-            format,
+            format: self.output.unwrap_or(Output::Classic).into(),
+            max_entries: self.max_entries,
             timeout: self.timeout,
             strict: self.strict,
         }
@@ -135,25 +136,43 @@ impl ProbeList {
     }
 }
 
-/// Reads a time: a number of seconds, or one with a unit.
+/// Reads a time above zero.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "expected a time above zero, as in 30, 30s, 5m, 1h or 500ms".to_owned();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let milliseconds = match unit {
-        "ms" => 1,
-        "" | "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(wrong()),
-    };
-    match number.checked_mul(milliseconds) {
-        None | Some(0) => Err(wrong()),
-        Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
+    let wrong = || "expected a time above zero, as in 30, 30s, 5m, 1h30m or 500ms".to_owned();
+    time(text).filter(|time| !time.is_zero()).ok_or_else(wrong)
+}
+
+/// Reads a time that zero leaves without an end, as kubectl's do.
+pub(super) fn limit(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a time, as in 30, 30s, 5m, or 0 for no limit".to_owned();
+    time(text).ok_or_else(wrong)
+}
+
+/// A number of seconds, or numbers with units: `1h30m`, as Go's programs take it.
+fn time(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return text
+            .starts_with(|c: char| c.is_ascii_digit())
+            .then(|| Duration::from_secs(seconds));
     }
+    let mut rest = text;
+    let mut sum = 0_u64;
+    while !rest.is_empty() {
+        let (number, behind) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+        let letters = behind.find(|c: char| c.is_ascii_digit());
+        let (unit, behind) = behind.split_at(letters.unwrap_or(behind.len()));
+        let milliseconds = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return None,
+        };
+        let part = number.parse::<u64>().ok()?.checked_mul(milliseconds)?;
+        sum = sum.checked_add(part)?;
+        rest = behind;
+    }
+    (!text.is_empty()).then(|| Duration::from_millis(sum))
 }
 
 #[cfg(test)]
@@ -166,13 +185,17 @@ mod tests {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1h2m3s4ms"), Ok(Duration::from_millis(3_723_004)));
         for text in [
             "",
             "0",
             "0s",
             "s",
             "-1",
+            "+1",
             "1.5s",
+            "1h30",
+            "mm",
             "5 m",
             "5d",
             "99999999999999999999",
@@ -180,6 +203,14 @@ mod tests {
         ] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_limit_may_be_none() {
+        assert_eq!(limit("0"), Ok(Duration::ZERO));
+        assert_eq!(limit("0s"), Ok(Duration::ZERO));
+        assert_eq!(limit("5m"), Ok(Duration::from_secs(300)));
+        assert!(limit("").is_err() && limit("never").is_err());
     }
 
     #[test]

@@ -11,11 +11,10 @@ use x_k8s::manifest::{PullPolicy, Rights};
 use super::cluster::ClusterArgs;
 use super::durable::DurableArgs;
 use super::login::LoginArgs;
-use super::shared::{EndArgs, Output, ProbeList, RingArgs, duration, probes};
+use super::shared::{Output, ProbeList, RingArgs, ShowArgs, duration, probes};
 use crate::complete;
 use crate::exit::{Exit, Failure};
 use crate::receive::Address;
-use crate::show::Format;
 use crate::trace::{self, Aim, Config, Nats, PodConfig, Request};
 
 /// Flags of `trace`.
@@ -26,12 +25,9 @@ pub struct TraceArgs {
     /// Probes to run, separated by commas: names, `tcp` for the four TCP tools, `all` for seven
     #[arg(long, value_name = "LIST", default_value = "all", value_parser = probes)]
     probes: ProbeList,
-    /// Form of the lines; `yaml` is for --dry-run=client
-    #[arg(short, long, value_enum, value_name = "FORM")]
-    output: Option<TraceOutput>,
     #[command(flatten)]
-    end: EndArgs,
-    /// Print the objects that would be made, and make none
+    pub(super) show: ShowArgs,
+    /// Print the objects that would be made, as YAML, and make none
     #[arg(long, value_enum, value_name = "WHERE")]
     dry_run: Option<DryRun>,
     #[command(flatten)]
@@ -67,6 +63,9 @@ struct TargetArgs {
     /// with nothing named, a terminal shows the pods to choose from
     #[arg(value_name = "POD|KIND/NAME", add = ArgValueCompleter::new(complete::pods))]
     references: Vec<Reference>,
+    /// Pods by name, besides those named before; repeat it, or separate several by commas
+    #[arg(short, long, visible_alias = "pod", value_name = "POD", value_delimiter = ',', add = ArgValueCompleter::new(complete::pods))]
+    podname: Vec<Reference>,
     /// Namespace of the pods [default: the context's]
     #[arg(short, long, value_name = "NAME", conflicts_with = "all_namespaces", add = ArgValueCompleter::new(complete::namespaces))]
     namespace: Option<String>,
@@ -146,17 +145,6 @@ struct AgentArgs {
     start_timeout: Duration,
 }
 
-/// The form of what is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum TraceOutput {
-    /// The original x-tracer's lines
-    Classic,
-    /// One JSON object a line
-    Json,
-    /// The objects of --dry-run
-    Yaml,
-}
-
 /// kubectl's word for a run that changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum DryRun {
@@ -198,6 +186,7 @@ impl TargetArgs {
     /// Whether it says which pods.
     fn is_named(&self) -> bool {
         !self.references.is_empty()
+            || !self.podname.is_empty()
             || self.selector.is_some()
             || self.field_selector.is_some()
             || self.node.is_some()
@@ -211,7 +200,7 @@ impl TargetArgs {
             return Err(Failure::new(Exit::Usage, error));
         }
         Ok(Aim {
-            references: self.references,
+            references: [self.references, self.podname].concat(),
             namespace: self.namespace,
             everywhere: self.all_namespaces,
             labels: self.selector,
@@ -254,17 +243,9 @@ impl TraceArgs {
     /// What it means.
     pub(crate) fn request(self) -> Result<Request, Failure> {
         let usage = |text: &'static str| Err(Failure::new(Exit::Usage, anyhow!(text)));
-        let format = match (self.output, self.dry_run) {
-            (None | Some(TraceOutput::Yaml), Some(DryRun::Client))
-            | (None | Some(TraceOutput::Classic), None) => Format::from(Output::Classic),
-            (Some(TraceOutput::Json), None) => Format::from(Output::Json),
-            (Some(TraceOutput::Yaml), None) => {
-                return usage("records are not shown as YAML: -o yaml goes with --dry-run=client");
-            }
-            (Some(_), Some(DryRun::Client)) => {
-                return usage("--dry-run prints YAML: leave -o out, or say -o yaml");
-            }
-        };
+        if self.dry_run.is_some() && !matches!(self.show.output, None | Some(Output::Yaml)) {
+            return usage("--dry-run prints YAML: leave -o out, or say -o yaml");
+        }
         let pick = !self.targets.is_named();
         let durable = self.durable.config();
         if durable.is_some() && matches!(self.nats, Nats::Auto | Nats::InCluster) {
@@ -274,7 +255,7 @@ impl TraceArgs {
         }
         let config = Config {
             aim: self.targets.aim()?,
-            settings: self.end.settings(self.probes.of_target()?, format),
+            settings: self.show.settings(self.probes.of_target()?),
             pod: self.agent.config(),
             nats: self.nats,
             access: self.login.access()?,

@@ -33,6 +33,8 @@ pub(crate) enum News {
     Status(Box<Status>),
     /// Something that should be known.
     Note(String),
+    /// As many records as were asked for have gone to the writer.
+    Enough,
     /// Records are missing before this one; of gaps that follow while nobody listens only the sum is
     /// told.
     Gap {
@@ -80,6 +82,8 @@ pub(crate) struct Take {
     pub start: Start,
     /// How their lines look.
     pub form: Form,
+    /// How many of them there may be.
+    pub max_entries: Option<u64>,
     /// Where the lines go.
     pub lines: mpsc::Sender<Lines>,
 }
@@ -144,6 +148,7 @@ async fn receive(
         answerer: take.answerer,
         probes: take.probes,
         form: take.form,
+        left: take.max_entries,
         lines: take.lines,
         gate: Gate::default(),
         text: Vec::new(),
@@ -186,8 +191,12 @@ async fn receive_kept(mut reader: KeptReader, mut taker: Taker, stop: Cancellati
         };
         match kept {
             Some(Kept::Message(message, mark)) => {
+                // What comes after the last record that was asked for is for who goes on there.
+                let over = taker.left == Some(0);
                 taker.pass_on(*message).await;
-                taker.mark = Some(mark);
+                if !over {
+                    taker.mark = Some(mark);
+                }
                 taker.hand_over().await;
             }
             Some(Kept::Dropped(count)) => taker.miss(count).await,
@@ -202,6 +211,8 @@ struct Taker {
     answerer: Answerer,
     probes: Vec<Probe>,
     form: Form,
+    /// Records that may still be shown, if that is limited.
+    left: Option<u64>,
     lines: mpsc::Sender<Lines>,
     gate: Gate,
     /// Lines that the writer does not have yet.
@@ -227,10 +238,10 @@ impl Taker {
     async fn pass_on(&mut self, message: async_nats::Message) {
         match self.take(&message) {
             Ok(None) => {}
-            Ok(Some(status)) => {
+            Ok(Some(news)) => {
                 self.hand_over().await;
                 // When the session is gone, it has said why.
-                drop(self.news.send(News::Status(status)).await);
+                drop(self.news.send(news).await);
             }
             Err(refusal) => {
                 lock(&self.tally).refused += 1;
@@ -251,12 +262,12 @@ impl Taker {
         drop(self.news.send(News::Note(note)).await);
     }
 
-    /// Makes a record's line, or gives the status that the message is.
-    fn take(&mut self, message: &async_nats::Message) -> Result<Option<Box<Status>>, Refusal> {
+    /// Makes a record's line, and gives what the session must hear of the message.
+    fn take(&mut self, message: &async_nats::Message) -> Result<Option<News>, Refusal> {
         lock(&self.tally).polled += 1;
         let envelope = match self.gate.admit(&message.subject, &message.payload)? {
             Message::Record(envelope) => envelope,
-            Message::Status(status) => return Ok(Some(status)),
+            Message::Status(status) => return Ok(Some(News::Status(status))),
         };
         let probe = envelope.record.probe();
         let place = lock(&self.tally).take(&envelope)?;
@@ -273,10 +284,16 @@ impl Taker {
             }
             Place::Next | Place::Late | Place::Anew(_) => {}
         }
-        if self.probes.contains(&probe) {
-            self.form.line(&mut self.text, &envelope);
+        if !self.probes.contains(&probe) {
+            return Ok(None);
         }
-        Ok(None)
+        if self.left == Some(0) {
+            lock(&self.tally).pass_over();
+            return Ok(None);
+        }
+        self.form.line(&mut self.text, &envelope);
+        self.left = self.left.map(|left| left - 1);
+        Ok((self.left == Some(0)).then_some(News::Enough))
     }
 
     /// Gives the writer the lines that there are.

@@ -30,8 +30,10 @@ pub(crate) struct Stream {
 #[derive(Debug)]
 pub(crate) struct StreamTally {
     order: Order,
-    /// Records taken: shown, unless the user asked for other probes.
+    /// Records taken: shown, unless the user asked for other probes or for no more.
     pub taken: u64,
+    /// Of these, records that came after the last one that was asked for.
+    pub passed_over: u64,
     /// Records that came twice.
     pub repeats: u64,
     /// How often the agent began its numbers anew.
@@ -131,6 +133,7 @@ impl Tally {
             let begun = StreamTally {
                 order: Order::new(self.start),
                 taken: 0,
+                passed_over: 0,
                 repeats: 0,
                 anew: 0,
             };
@@ -149,6 +152,13 @@ impl Tally {
             _ => tally.taken += 1,
         }
         Ok(place)
+    }
+
+    /// The record that was entered last is one more than was asked for.
+    pub(crate) fn pass_over(&mut self) {
+        if let Some(tally) = self.streams.get_mut(&self.wanted) {
+            tally.passed_over += 1;
+        }
     }
 
     /// Numbers that never came, in all.

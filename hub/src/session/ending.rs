@@ -32,6 +32,8 @@ pub(super) enum Ending {
     ServerGone(String),
     /// The server does not let us subscribe.
     Refused(NatsError),
+    /// As many records as were asked for have been shown.
+    Enough,
     /// All that was kept has been shown.
     PastOver,
     /// The connection is closed and will not come back.
@@ -51,7 +53,7 @@ impl Ending {
             return Err(Failure::new(Exit::Blind, error));
         }
         match self {
-            Self::ReaderGone | Self::ProbesOver | Self::PastOver => Ok(Exit::Done),
+            Self::ReaderGone | Self::ProbesOver | Self::PastOver | Self::Enough => Ok(Exit::Done),
             Self::Asked | Self::TimeOver if board.crew().is_none() || board.has_worked() => {
                 Ok(Exit::Done)
             }

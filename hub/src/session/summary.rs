@@ -24,7 +24,7 @@ pub(super) struct Summary {
 pub(super) fn summary(board: &Board, tally: &Tally, overrun: u64) -> Summary {
     let mut losses = Vec::new();
     let mut lines = Vec::new();
-    let (mut taken, mut unattributed) = (0_u64, 0_u64);
+    let (mut shown, mut passed_over, mut unattributed) = (0_u64, 0_u64, 0_u64);
     let streams: BTreeSet<&Stream> = board
         .standings()
         .keys()
@@ -46,7 +46,8 @@ pub(super) fn summary(board: &Board, tally: &Tally, overrun: u64) -> Summary {
                 .into_iter()
                 .map(|loss| format!("{name}: {loss}")),
         );
-        taken += probe.taken();
+        shown += probe.shown();
+        passed_over += probe.passed_over();
         let withheld = probe.ledger().unwrap_or_default().unattributed;
         unattributed = unattributed.saturating_add(withheld);
     }
@@ -79,11 +80,16 @@ pub(super) fn summary(board: &Board, tally: &Tally, overrun: u64) -> Summary {
         lines => format!(" ({lines} lines of processes that nobody could attribute were withheld)"),
     };
     lines.push(match (losses.is_empty(), tally.start()) {
+        (true, _) if passed_over > 0 => {
+            format!(
+                "{shown} records shown, as many as were asked for; {passed_over} more came, none was lost{withheld}"
+            )
+        }
         (true, Start::AtOne) => {
-            format!("complete: every record that was published is shown, {taken} in all{withheld}")
+            format!("complete: every record that was published is shown, {shown} in all{withheld}")
         }
         (true, Start::Anywhere) => {
-            format!("{taken} records shown, none missing among their numbers{withheld}")
+            format!("{shown} records shown, none missing among their numbers{withheld}")
         }
         (false, _) => format!("incomplete: {}{withheld}", losses.join("; ")),
     });
@@ -124,6 +130,14 @@ impl Account<'_> {
         self.tally.map_or(0, |tally| tally.taken)
     }
 
+    fn passed_over(&self) -> u64 {
+        self.tally.map_or(0, |tally| tally.passed_over)
+    }
+
+    fn shown(&self) -> u64 {
+        self.taken() - self.passed_over()
+    }
+
     fn missing(&self) -> u64 {
         self.tally.map_or(0, StreamTally::missing)
     }
@@ -161,7 +175,7 @@ impl Account<'_> {
         }
         parts.push(format!(
             "shown {}; missing {}",
-            self.taken(),
+            self.shown(),
             self.missing()
         ));
         if let Some(sight) = self.standing.and_then(|standing| standing.sight.as_ref()) {
@@ -171,6 +185,7 @@ impl Account<'_> {
         let repeats = self.tally.map_or(0, |tally| tally.repeats);
         let restarts = self.ledger().map_or(0, |ledger| ledger.restarts);
         let counts = [
+            (self.passed_over(), "more than asked for"),
             (repeats, "came twice"),
             (restarts, "restarts"),
             (self.anew(), "numbered anew"),

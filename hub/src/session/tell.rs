@@ -1,7 +1,9 @@
 //! What the user is told while a session runs.
 
+use probeparser::wire::{State, Status, Verdict};
+
 use super::board::Board;
-use crate::console::say;
+use crate::console::{mention, say};
 use crate::receive::News;
 
 /// Refused messages that are told one by one.
@@ -27,8 +29,15 @@ pub(super) fn tell_held_up(told: &mut bool) {
 /// Tells what the receiving task has heard.
 pub(super) fn tell(news: News, board: &mut Board, told: &mut Told) {
     match news {
-        News::Status(status) => board.enter(&status).iter().for_each(say),
+        News::Status(status) => {
+            let trouble = is_trouble(&status);
+            for line in board.enter(&status) {
+                if trouble { say(line) } else { mention(line) }
+            }
+        }
         News::Note(note) => say(note),
+        // It ends the session, which is told at once; at its end nobody minds any more.
+        News::Enough => {}
         News::Gap {
             stream,
             missing,
@@ -52,4 +61,11 @@ pub(super) fn tell(news: News, board: &mut Board, told: &mut Told) {
             }
         }
     }
+}
+
+/// Whether a status tells of something that does not go as it should.
+fn is_trouble(status: &Status) -> bool {
+    let sight = status.sight.as_ref();
+    matches!(status.state, State::Failed | State::GivenUp | State::Note)
+        || sight.is_some_and(|sight| sight.verdict != Verdict::Sees)
 }

@@ -1,6 +1,7 @@
-//! One envelope a line.
+//! Records as JSON: an object a line, or over several.
 
 use probeparser::wire::Envelope;
+use serde::Serialize;
 
 use super::sanitize;
 
@@ -15,4 +16,19 @@ pub fn line(out: &mut Vec<u8>, envelope: &Envelope<'_>, for_terminal: bool) {
         envelope.encode_to(out);
     }
     out.push(b'\n');
+}
+
+/// Appends a record as one JSON object with a line for each member.
+pub fn pretty(out: &mut Vec<u8>, record: &impl Serialize, for_terminal: bool) {
+    let object = serde_json::to_string_pretty(record)
+        .expect("strings and numbers go into a string without fail");
+    for line in object.lines() {
+        if for_terminal {
+            let line = sanitize::json_for_terminal(line.to_owned());
+            out.extend_from_slice(line.as_bytes());
+        } else {
+            out.extend_from_slice(line.as_bytes());
+        }
+        out.push(b'\n');
+    }
 }

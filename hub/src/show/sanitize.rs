@@ -74,8 +74,24 @@ pub fn json_for_terminal(object: String) -> String {
     escaped
 }
 
+/// Escapes, in a part of a YAML string in double quotes, what acts instead of showing itself.
+pub(super) fn yaml(fragment: &str) -> Cow<'_, str> {
+    if !fragment.chars().any(steers) {
+        return Cow::Borrowed(fragment);
+    }
+    let mut escaped = String::with_capacity(fragment.len() + 16);
+    for c in fragment.chars() {
+        if steers(c) {
+            write!(escaped, "\\U{:08x}", u32::from(c)).expect("a string takes every write");
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 /// Whether a character acts on what is around it, or hides, instead of showing itself.
-fn steers(c: char) -> bool {
+pub(super) fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c,
             // Invisible: soft hyphen, fillers, zero-width characters, the byte order mark.

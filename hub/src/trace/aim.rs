@@ -11,7 +11,7 @@ use x_k8s::manifest::AgentTarget;
 use x_k8s::{Cluster, node};
 
 use super::Config;
-use crate::console::say;
+use crate::console::{mention, say};
 use crate::exit::{Exit, Failure};
 
 /// What the user named.
@@ -187,7 +187,7 @@ pub(super) async fn find_or_wait(cluster: &Cluster, config: &Config) -> Result<F
         {
             continue;
         }
-        say(format!("waiting: {why:#}"));
+        mention(format!("waiting: {why:#}"));
         let mut changes = targets.watch(cluster);
         while let Some(change) = changes.next().await {
             match change {

@@ -23,7 +23,7 @@ use super::Config;
 use super::aim::Found;
 use super::follow::{Followed, follow};
 use super::recruit::{MAX_AGENTS, Recruiter};
-use crate::console::say;
+use crate::console::{mention, say};
 use crate::exit::{Exit, Failure};
 use crate::receive::Connection;
 use crate::session::Turn;
@@ -98,7 +98,11 @@ impl Base {
         let (created, mut is_created) = watch::channel(false);
         let tell = |milestone: Milestone| {
             created.send_replace(true);
-            say(format!("{who}: {}", words(&milestone)));
+            let line = format!("{who}: {}", words(&milestone));
+            match milestone {
+                Milestone::Warning(_) | Milestone::Unwatched(_) => say(line),
+                _ => mention(line),
+            }
         };
         let stopped = async {
             self.stop.cancelled().await;
@@ -230,7 +234,7 @@ impl Fleet {
             session,
             ..
         } = &self.base;
-        say("removing the agents");
+        mention("removing the agents");
         self.deadline = Some(Instant::now() + REMOVAL);
         teardown::end_agents(cluster, namespace, session, REMOVAL, held_up).await?;
         Ok(())

@@ -14,7 +14,7 @@ use x_k8s::find::{Change, Choice, ContainerId, PodName, TargetPod, Targets};
 use super::aim::{running, target};
 use super::fleet::Base;
 use super::recruit::{MAX_AGENTS, Newcomer, Recruiter};
-use crate::console::say;
+use crate::console::{mention, say};
 use crate::receive::Connection;
 use crate::session::Turn;
 
@@ -70,7 +70,7 @@ pub(super) async fn follow(base: Base, mut followed: Followed, turns: mpsc::Send
             };
             let ended = match change {
                 Change::Appeared(pod) => {
-                    say(format!("the pod {} has appeared", pod.name));
+                    mention(format!("the pod {} has appeared", pod.name));
                     alive.insert(pod.name);
                     false
                 }
@@ -94,11 +94,11 @@ pub(super) async fn follow(base: Base, mut followed: Followed, turns: mpsc::Send
                     false
                 }
                 Change::Finished(pod) => {
-                    say(format!("the pod {} has finished ({})", pod.name, pod.phase));
+                    mention(format!("the pod {} has finished ({})", pod.name, pod.phase));
                     alive.remove(&pod.name)
                 }
                 Change::Gone { name, .. } => {
-                    say(format!("the pod {name} is gone"));
+                    mention(format!("the pod {name} is gone"));
                     alive.remove(&name)
                 }
                 Change::Interrupted(cause) => {
@@ -118,7 +118,7 @@ pub(super) async fn follow(base: Base, mut followed: Followed, turns: mpsc::Send
                     turns.send(Turn::TargetsOver).await.ok();
                     return;
                 }
-                say("no pod is left to trace; waiting for others that match");
+                mention("no pod is left to trace; waiting for others that match");
             }
         }
     };
@@ -168,7 +168,7 @@ fn started(
         followed
             .first
             .extend(targets.iter().map(|target| target.id.clone()));
-        say(format!("{what}: one comes"));
+        mention(format!("{what}: one comes"));
         return Some(Newcomer {
             recruiter,
             node,
@@ -186,7 +186,7 @@ fn started(
         node,
     };
     let order = Order::new(vec![target(pod, container, id).to_string()]);
-    say(&what);
+    mention(&what);
     let deadline = Instant::now() + base.start_timeout;
     let stop = base.stop.clone();
     tokio::spawn(async move {

@@ -19,7 +19,7 @@ pub(super) use route::Route;
 use super::aim::Node;
 use super::fleet::{Base, Link};
 use super::{Config, made_by};
-use crate::console::say;
+use crate::console::{mention, say};
 use crate::durable::{self, Durable};
 use crate::exit::Failure;
 use crate::receive::{Access, Address, Connection};
@@ -166,7 +166,7 @@ impl Place {
             hub_address: Some(hub),
             orders: true,
         };
-        say(format!("agents will connect to this machine at {url}"));
+        mention(format!("agents will connect to this machine at {url}"));
         let link = Link {
             remedy: format!(
                 "agents connect to {url}: let them (a firewall?), name this machine's right address with --hub-address, or use --nats in-cluster"
@@ -196,7 +196,7 @@ impl Place {
         let connection = Connection::open(address.clone(), config.access.clone()).await?;
         let reading = read(base, connection, durable, bookmark).await?;
         if durable.is_some() {
-            say(format!(
+            mention(format!(
                 "if this x-tracer is killed, its agents trace on until `x-tracer cleanup`; go on with: x-tracer listen --durable --nats {address} --session {session}"
             ));
         }
@@ -218,7 +218,7 @@ impl Place {
 
     async fn in_cluster(base: &Base, config: &Config, nodes: &[Node]) -> Result<Self, Failure> {
         let (bundle, logins, ca) = server_pod(base, config, nodes)?;
-        say(format!(
+        mention(format!(
             "making a NATS server in the cluster: {}/{}",
             bundle.namespace(),
             bundle.name()

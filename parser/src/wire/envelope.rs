@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::VERSION;
 use super::decode::{self, DecodeError};
@@ -94,27 +94,7 @@ impl Envelope<'_> {
 
     /// Appends the message's payload.
     pub fn encode_to(&self, payload: &mut Vec<u8>) {
-        let mut hex = hex_members(&self.record);
-        keep_bytes(&mut hex, "raw", &self.raw);
-        let members = Members {
-            v: VERSION,
-            session: &self.session,
-            seq: self.seq,
-            time: &self.time,
-            node: &self.node,
-            namespace: &self.namespace,
-            pod: &self.pod,
-            container: &self.container,
-            probe: self.record.probe(),
-            sys_time: self.sys_time,
-            record: &self.record,
-            pid_ns: self.pid_ns,
-            by: self.by,
-            raw: &self.raw,
-            cut: self.cut,
-            hex,
-        };
-        serde_json::to_writer(payload, &members)
+        serde_json::to_writer(payload, self)
             .expect("strings and numbers go into a vector without fail");
     }
 
@@ -137,6 +117,33 @@ impl Envelope<'_> {
             raw: self.raw,
             cut: self.cut,
         }
+    }
+}
+
+/// The object of the payload, for whoever wants it in another form.
+impl Serialize for Envelope<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut hex = hex_members(&self.record);
+        keep_bytes(&mut hex, "raw", &self.raw);
+        Members {
+            v: VERSION,
+            session: &self.session,
+            seq: self.seq,
+            time: &self.time,
+            node: &self.node,
+            namespace: &self.namespace,
+            pod: &self.pod,
+            container: &self.container,
+            probe: self.record.probe(),
+            sys_time: self.sys_time,
+            record: &self.record,
+            pid_ns: self.pid_ns,
+            by: self.by,
+            raw: &self.raw,
+            cut: self.cut,
+            hex,
+        }
+        .serialize(serializer)
     }
 }
 
