@@ -11,8 +11,8 @@ use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::{CompleteEnv, Shells};
 use clap_complete::{Shell, engine};
 use x_k8s::Cluster;
-use x_k8s::client::Environment;
-use x_k8s::find::{self, Query, Reference};
+use x_k8s::client::{self, Environment};
+use x_k8s::find::{self, OwnerKind, Query, Reference};
 
 use crate::cli::{Cli, ClusterArgs};
 
@@ -72,37 +72,64 @@ pub(crate) fn for_kubectl(words: &[OsString]) -> Vec<u8> {
     text
 }
 
+/// What can be traced: pods of the namespace that is typed, or of the context's; their owners, once
+/// the kind is typed.
+pub(crate) fn targets(begun: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = begun.to_string_lossy();
+    let Some((kind, _)) = typed.split_once('/') else {
+        let mut offered = pods(begun);
+        let kinds = OwnerKind::ALL.map(|kind| format!("{kind}/"));
+        let kinds = kinds.into_iter().filter(|kind| kind.starts_with(&*typed));
+        offered.extend(kinds.map(CompletionCandidate::new));
+        return offered;
+    };
+    // Any name will do: it is the kind that is asked for.
+    match format!("{kind}/x").parse() {
+        Ok(Reference::Pod(_)) => pods(begun),
+        Ok(Reference::Owner(kind, _)) => owners(begun, kind),
+        Err(_) => Vec::new(),
+    }
+}
+
 /// Pods of the namespace that is typed, or of the context's.
 pub(crate) fn pods(begun: &OsStr) -> Vec<CompletionCandidate> {
-    let begun = begun.to_string_lossy();
-    let prefix = if begun.starts_with("pod/") {
-        "pod/"
-    } else {
-        ""
-    };
     let names = ask(async |cluster, typed| {
-        let namespace = typed.namespace.as_deref().unwrap_or(cluster.namespace());
-        let pods = find::pods(cluster, Some(namespace)).await.ok()?;
+        let pods = find::pods(cluster, Some(typed.place(cluster))).await.ok()?;
         Some(pods.into_iter().map(|pod| pod.name).collect())
     });
-    offers(&begun, names, prefix)
+    objects(begun, names)
+}
+
+fn owners(begun: &OsStr, kind: OwnerKind) -> Vec<CompletionCandidate> {
+    let names = ask(async |cluster, typed| {
+        let owners = find::owners(cluster, kind, typed.place(cluster));
+        owners.await.ok()
+    });
+    objects(begun, names)
 }
 
 /// All namespaces.
 pub(crate) fn namespaces(begun: &OsStr) -> Vec<CompletionCandidate> {
     let names = ask(async |cluster, _| find::namespaces(cluster).await.ok());
-    offers(&begun.to_string_lossy(), names, "")
+    offers(begun, names, plain)
+}
+
+/// The kubeconfig's contexts.
+pub(crate) fn contexts(begun: &OsStr) -> Vec<CompletionCandidate> {
+    let names = typed_words().and_then(|(cluster, _)| {
+        let contexts = client::contexts(&cluster.options(), &Environment::of_process());
+        contexts.ok()
+    });
+    // Tools put users, addresses and paths into them.
+    let of_context = |c: char| c.is_ascii_alphanumeric() || "-._@:/".contains(c);
+    offers(begun, names.unwrap_or_default(), of_context)
 }
 
 /// Containers of the pods that are typed.
 pub(crate) fn containers(begun: &OsStr) -> Vec<CompletionCandidate> {
     let names = ask(async |cluster, typed| {
         let query = Query {
-            namespace: Some(
-                typed
-                    .namespace
-                    .unwrap_or_else(|| cluster.namespace().to_owned()),
-            ),
+            namespace: Some(typed.place(cluster).to_owned()),
             references: typed.references,
             ..Query::default()
         };
@@ -113,7 +140,7 @@ pub(crate) fn containers(begun: &OsStr) -> Vec<CompletionCandidate> {
         names.dedup();
         Some(names)
     });
-    offers(&begun.to_string_lossy(), names, "")
+    offers(begun, names, plain)
 }
 
 /// What is typed so far, as far as it says where to look.
@@ -122,16 +149,16 @@ struct Typed {
     references: Vec<Reference>,
 }
 
+impl Typed {
+    fn place<'a>(&'a self, cluster: &'a Cluster) -> &'a str {
+        self.namespace.as_deref().unwrap_or(cluster.namespace())
+    }
+}
+
 /// Asks the cluster that the typed words mean.
 fn ask(question: impl AsyncFnOnce(&Cluster, Typed) -> Option<Vec<String>>) -> Vec<String> {
     let answer = || {
-        let matches = matches()?;
-        let (_, matches) = matches.subcommand()?;
-        let cluster = ClusterArgs::from_arg_matches(matches).ok()?;
-        let typed = Typed {
-            namespace: one(matches, "namespace"),
-            references: all(matches, "references"),
-        };
+        let (cluster, typed) = typed_words()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -145,6 +172,19 @@ fn ask(question: impl AsyncFnOnce(&Cluster, Typed) -> Option<Vec<String>>) -> Ve
         names
     };
     answer().unwrap_or_default()
+}
+
+fn typed_words() -> Option<(ClusterArgs, Typed)> {
+    let matches = matches()?;
+    let (_, matches) = matches.subcommand()?;
+    let cluster = ClusterArgs::from_arg_matches(matches).ok()?;
+    let mut references = all(matches, "references");
+    references.extend(all(matches, "podname"));
+    let typed = Typed {
+        namespace: one(matches, "namespace"),
+        references,
+    };
+    Some((cluster, typed))
 }
 
 /// The words that are typed, which need not make sense yet. A shell's stand behind `--`.
@@ -166,13 +206,31 @@ fn all(matches: &ArgMatches, name: &str) -> Vec<Reference> {
     values.into_iter().flatten().cloned().collect()
 }
 
-/// Those that begin so. A shell takes them as they are, so what no object can be called is left out.
-fn offers(begun: &str, names: Vec<String>, prefix: &str) -> Vec<CompletionCandidate> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
-    let sound = names.into_iter().filter(|name| name.chars().all(plain));
-    let whole = sound.map(|name| format!("{prefix}{name}"));
-    let fitting = whole.filter(|name| name.starts_with(begun));
+/// Those that begin so. A shell takes them as they are, so what has other characters than a name can
+/// have is left out.
+fn offers(
+    begun: &OsStr,
+    names: Vec<String>,
+    fit: impl Fn(char) -> bool,
+) -> Vec<CompletionCandidate> {
+    let begun = begun.to_string_lossy();
+    let sound = names.into_iter().filter(|name| name.chars().all(&fit));
+    let fitting = sound.filter(|name| name.starts_with(&*begun));
     fitting.map(CompletionCandidate::new).collect()
+}
+
+/// The same for objects, whose kind may be typed before the name.
+fn objects(begun: &OsStr, names: Vec<String>) -> Vec<CompletionCandidate> {
+    let begun = begun.to_string_lossy();
+    let kind = begun.find('/').map_or("", |slash| &begun[..=slash]);
+    let offers = offers(OsStr::new(&begun[kind.len()..]), names, plain);
+    let whole = offers.into_iter().map(|offer| offer.add_prefix(kind));
+    whole.collect()
+}
+
+/// Whether the name of an object can have this character.
+fn plain(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.')
 }
 
 #[cfg(test)]
@@ -182,16 +240,16 @@ mod tests {
     #[test]
     fn only_names_that_objects_can_have_are_offered() {
         let names = ["web-0", "web.1", "db", "web$(id)", "web\x1b[2J", "WEB"];
-        let offered = |begun: &str, prefix: &str| {
+        let offered = |begun: &str| {
             let names = names.map(str::to_owned).to_vec();
-            let offers = offers(begun, names, prefix);
+            let offers = objects(OsStr::new(begun), names);
             let values = offers.iter().map(|offer| offer.get_value().to_owned());
             values
                 .map(|value| value.into_string().unwrap())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(offered("we", ""), ["web-0", "web.1"]);
-        assert_eq!(offered("pod/w", "pod/"), ["pod/web-0", "pod/web.1"]);
-        assert_eq!(offered("", ""), ["web-0", "web.1", "db"]);
+        assert_eq!(offered("we"), ["web-0", "web.1"]);
+        assert_eq!(offered("pod/w"), ["pod/web-0", "pod/web.1"]);
+        assert_eq!(offered(""), ["web-0", "web.1", "db"]);
     }
 }

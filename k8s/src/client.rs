@@ -17,6 +17,7 @@ use kube::config::AuthInfo;
 
 pub use config_error::ConfigError;
 pub use environment::Environment;
+pub use kubeconfig::contexts;
 pub(crate) use watching::{Seen, Watching};
 
 use crate::Error;

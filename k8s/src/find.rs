@@ -78,6 +78,19 @@ pub async fn pods(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<PodR
     Ok(found.items.iter().map(PodRow::of).collect())
 }
 
+/// The names of all owners of a kind in a namespace, in the API's order.
+///
+/// # Errors
+/// [`crate::error::ApiError`].
+pub async fn owners(
+    cluster: &Cluster,
+    kind: OwnerKind,
+    namespace: &str,
+) -> Result<Vec<String>, Error> {
+    reference::check_namespace(namespace).map_err(TargetError::from)?;
+    select::owner_names(cluster, kind, namespace).await
+}
+
 /// The pods of a query, per selection, as they are now.
 #[derive(Debug, Clone)]
 pub struct Targets {

@@ -1,10 +1,12 @@
 //! `x-tracer cleanup`.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use x_k8s::manifest::Session;
 
 use super::cluster::ClusterArgs;
 use crate::cleanup::Config;
+use crate::complete;
 
 /// Flags of `cleanup`.
 #[derive(Args, Debug)]
@@ -15,7 +17,8 @@ pub struct CleanupArgs {
         long,
         visible_alias = "namespace",
         env = "XTRACER_AGENT_NAMESPACE",
-        value_name = "NAME"
+        value_name = "NAME",
+        add = ArgValueCompleter::new(complete::namespaces)
     )]
     agent_namespace: Option<String>,
     /// Remove this session, even if its agent still runs

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use x_k8s::client::Options;
 
 use super::shared::limit;
+use crate::complete;
 
 /// kubectl's options of the same names; its `--user` is `--kube-user`, since `--user` is NATS's here.
 #[derive(Args, Debug)]
@@ -16,7 +18,7 @@ pub(crate) struct ClusterArgs {
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig to use instead of the current one
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::contexts))]
     context: Option<String>,
     /// Cluster of the kubeconfig to use instead of the context's
     #[arg(long, value_name = "NAME")]

@@ -61,7 +61,7 @@ pub struct TraceArgs {
 struct TargetArgs {
     /// What to trace: POD, pod/NAME, deployment/NAME, statefulset/NAME, daemonset/NAME, job/NAME, replicaset/NAME;
     /// with nothing named, a terminal shows the pods to choose from
-    #[arg(value_name = "POD|KIND/NAME", add = ArgValueCompleter::new(complete::pods))]
+    #[arg(value_name = "POD|KIND/NAME", add = ArgValueCompleter::new(complete::targets))]
     references: Vec<Reference>,
     /// Pods by name, besides those named before; repeat it, or separate several by commas
     #[arg(short, long, visible_alias = "pod", value_name = "POD", value_delimiter = ',', add = ArgValueCompleter::new(complete::pods))]

@@ -34,6 +34,16 @@ pub(super) fn read(
     Ok(Some((config, Some(context))))
 }
 
+/// The names of all contexts, in the files' order.
+///
+/// # Errors
+/// [`ConfigError`], naming the file that is wrong.
+pub fn contexts(options: &Options, environment: &Environment) -> Result<Vec<String>, ConfigError> {
+    let files = merged(options, environment)?.unwrap_or_default();
+    let contexts = files.contexts.into_iter();
+    Ok(contexts.map(|context| context.name).collect())
+}
+
 /// The service account of the pod that we run in.
 pub(super) fn in_cluster(
     options: &Options,

@@ -43,6 +43,15 @@ pub enum ReferenceError {
 }
 
 impl OwnerKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Deployment,
+        Self::StatefulSet,
+        Self::DaemonSet,
+        Self::Job,
+        Self::ReplicaSet,
+    ];
+
     /// The kind as kubectl writes it.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -5,7 +5,7 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet}
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::api::Api;
+use kube::api::{Api, ListParams};
 use kube::core::Selector;
 use serde::de::DeserializeOwned;
 
@@ -188,6 +188,39 @@ where
         }
         .into()
     })
+}
+
+/// The names of all owners of a kind.
+pub(super) async fn owner_names(
+    cluster: &Cluster,
+    kind: OwnerKind,
+    namespace: &str,
+) -> Result<Vec<String>, Error> {
+    match kind {
+        OwnerKind::Deployment => names::<Deployment>(cluster, kind, namespace).await,
+        OwnerKind::StatefulSet => names::<StatefulSet>(cluster, kind, namespace).await,
+        OwnerKind::DaemonSet => names::<DaemonSet>(cluster, kind, namespace).await,
+        OwnerKind::ReplicaSet => names::<ReplicaSet>(cluster, kind, namespace).await,
+        OwnerKind::Job => names::<Job>(cluster, kind, namespace).await,
+    }
+}
+
+async fn names<K>(cluster: &Cluster, kind: OwnerKind, namespace: &str) -> Result<Vec<String>, Error>
+where
+    K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
+{
+    let api: Api<K> = Api::namespaced(cluster.client(), namespace);
+    let found = cluster
+        .call(
+            format!("list each {kind} of the namespace {namespace}"),
+            api.list_metadata(&ListParams::default()),
+        )
+        .await?;
+    let objects = found.items.into_iter();
+    Ok(objects.filter_map(|object| object.metadata.name).collect())
 }
 
 fn joined(one: Option<String>, other: Option<String>) -> Option<String> {
