@@ -28,8 +28,7 @@ use crate::receive::{Access, Address, NatsError};
 use crate::secret::write_secret;
 pub(crate) use certificate::Certificate;
 pub(crate) use gate::Gate;
-use login::LOGIN_TIME;
-pub(crate) use login::{Login, Logins};
+pub(crate) use login::{LOGIN_TIME, Login, Logins};
 
 /// How long a server may take until it says where it listens.
 const READY: Duration = Duration::from_secs(20);

@@ -103,6 +103,7 @@ fn server() -> NatsServerSpec {
         pull_policy: PullPolicy::IfNotPresent,
         pull_secrets: Vec::new(),
         authorization: json!({"users": [{"user": "u", "password": "p"}]}),
+        login_time: 10,
         certificate: ("a certificate".to_owned(), "its key".to_owned()),
         deadline_seconds: None,
         made_by: Some("me@laptop".to_owned()),

@@ -2,14 +2,15 @@
 //! the container's ID.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::pid_namespace::{Contained, IDLE};
 
 /// An idle container, ended and removed with the value.
 pub(crate) struct Container {
-    shell: Child,
+    process: Contained,
     cgroup: PathBuf,
     /// Its ID, 64 hexadecimal digits.
     pub(crate) id: String,
@@ -19,20 +20,19 @@ pub(crate) struct Container {
 
 impl Container {
     pub(crate) fn start() -> Self {
-        // The inner shell says that it is up and waits for its standard input to close.
-        Self::with("exec unshare --pid --fork --kill-child sh -c 'echo up; read end'")
+        Self::with("exec unshare --pid --fork --kill-child sh -c \"$IDLE\"")
     }
 
     /// One that uses this machine's own PID namespace.
     pub(crate) fn start_with_host_pid() -> Self {
-        Self::with("sh -c 'echo up; read end'; true")
+        Self::with("sh -c \"$IDLE\"; true")
     }
 
     /// One in the PID namespace of another, as in a pod with `shareProcessNamespace`.
     pub(crate) fn start_in(other: &Self) -> Self {
         let target = other.pid;
         Self::with(&format!(
-            "exec nsenter --target {target} --pid sh -c 'echo up; read end'"
+            "exec nsenter --target {target} --pid sh -c \"$IDLE\""
         ))
     }
 
@@ -47,24 +47,14 @@ impl Container {
         fs::create_dir_all(&cgroup).expect("a cgroup needs root");
         // The shell enters the cgroup first, so that all below it is born there.
         let script = format!("echo $$ > {}/cgroup.procs && {main}", cgroup.display());
-        let mut shell = Command::new("sh")
-            .args(["-c", &script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a shell");
-        let mut line = String::new();
-        let stdout = shell.stdout.as_mut().expect("a pipe");
-        BufReader::new(stdout).read_line(&mut line).expect("a line");
-        assert_eq!(line, "up\n", "a PID namespace needs root");
-        let parent = shell.id();
-        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
-        let pid = children.unwrap().trim().parse().expect("one child");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).env("IDLE", IDLE);
+        let process = Contained::below(shell);
         Self {
-            shell,
+            pid: process.pid,
+            process,
             cgroup,
             id,
-            pid,
         }
     }
 
@@ -76,10 +66,7 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // Its process ends by that; the shell, or unshare, may be told so as well.
-        drop(self.shell.stdin.take());
-        self.shell.kill().ok();
-        self.shell.wait().ok();
+        self.process.end();
         // The kernel lets a cgroup go once its last process is reaped, by whoever has become its parent.
         for _ in 0..500 {
             if fs::remove_dir(&self.cgroup).is_ok() {

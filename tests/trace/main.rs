@@ -21,6 +21,9 @@ mod replay;
 mod nats_logins;
 #[path = "../support/nats_server.rs"]
 mod nats_server;
+#[path = "../support/pid_namespace.rs"]
+#[expect(dead_code, reason = "other tests need the rest")]
+mod pid_namespace;
 #[path = "../support/port_forward.rs"]
 mod port_forward;
 

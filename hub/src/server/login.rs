@@ -12,7 +12,7 @@ use crate::receive::Access;
 use crate::secret::random_name;
 
 /// Seconds that a client may take to log in. A busy machine needs more than the server's own 2.
-pub(super) const LOGIN_TIME: u32 = 10;
+pub(crate) const LOGIN_TIME: u32 = 10;
 /// The hub's user.
 const HUB: &str = "x-tracer";
 

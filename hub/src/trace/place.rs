@@ -23,7 +23,9 @@ use crate::console::{mention, say};
 use crate::durable::{self, Durable};
 use crate::exit::Failure;
 use crate::receive::{Access, Address, Connection};
-use crate::server::{self, Certificate, Gate, Keep, Logins, Reach, Server, ServerError};
+use crate::server::{
+    self, Certificate, Gate, Keep, LOGIN_TIME, Logins, Reach, Server, ServerError,
+};
 use crate::session::Reading;
 use crate::show::Bookmark;
 
@@ -333,6 +335,7 @@ fn server_pod(
         pull_policy: config.pod.pull_policy,
         pull_secrets: config.pod.pull_secrets.clone(),
         authorization: logins.authorization(),
+        login_time: LOGIN_TIME,
         certificate: (server, key),
         deadline_seconds: None,
         made_by: Some(made_by()),

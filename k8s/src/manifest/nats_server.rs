@@ -43,6 +43,8 @@ pub struct NatsServerSpec {
     pub pull_secrets: Vec<String>,
     /// Who may log in, and what each may do: the server's `authorization`, as JSON.
     pub authorization: serde_json::Value,
+    /// Seconds that a client may take for the TLS before its login.
+    pub login_time: u32,
     /// What it proves with that it is the server, and its key: both PEM.
     pub certificate: (String, String),
     /// End the pod after so many seconds, whatever happens.
@@ -71,8 +73,8 @@ pub fn nats_server(spec: &NatsServerSpec) -> Result<Bundle, SpecError> {
             .metadata(&spec.namespace, name.clone(), APP_VALUE)
     };
     let configuration = format!(
-        "port: {NATS_PORT}\nauthorization: {}\ntls: {{cert_file: \"{FOLDER}/{CERTIFICATE}\", key_file: \"{FOLDER}/{KEY}\", timeout: 10}}\n",
-        spec.authorization
+        "port: {NATS_PORT}\nauthorization: {}\ntls: {{cert_file: \"{FOLDER}/{CERTIFICATE}\", key_file: \"{FOLDER}/{KEY}\", timeout: {}}}\n",
+        spec.authorization, spec.login_time
     );
     let (certificate, key) = spec.certificate.clone();
     let files = [
