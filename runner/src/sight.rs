@@ -65,6 +65,9 @@ pub(crate) struct Watch {
     phase: Phase,
     proof: Proof,
     patience: Duration,
+    asked: Instant,
+    /// How long after the question its first report of what was done came.
+    first_report: Option<Duration>,
     /// It has printed something since it was last asked.
     heard: bool,
     told: Option<Sight>,
@@ -96,6 +99,8 @@ impl Watch {
             phase: Phase::Off,
             proof: Proof::new(probe),
             patience: REPORT_AT_LEAST,
+            asked: Instant::now(),
+            first_report: None,
             heard: false,
             told: None,
             healable: Vec::new(),
@@ -141,6 +146,21 @@ impl Watch {
     /// The tool has reported this of the canary.
     pub(crate) fn saw(&mut self, record: &Record) {
         self.proof.saw(record);
+        if self.first_report.is_none() {
+            self.first_report = Some(self.asked.elapsed());
+            let rest = Instant::now() + self.patience();
+            if let Phase::Waiting(until) = &mut self.phase {
+                *until = rest.min(*until);
+            }
+        }
+    }
+
+    /// How long what is still missing may take. A tool that has reported part of an act is awake, and how
+    /// fast it is, is known: the rest may take as long again.
+    fn patience(&self) -> Duration {
+        self.first_report.map_or(self.patience, |took| {
+            took.clamp(REPORT_AT_LEAST, self.patience)
+        })
     }
 
     /// What was told last.
@@ -186,7 +206,7 @@ impl Watch {
                 if self.proof.is_void() {
                     return self.conclude();
                 }
-                self.phase = Phase::Waiting(Instant::now() + self.patience);
+                self.phase = Phase::Waiting(Instant::now() + self.patience());
             }
             Phase::Waiting(until) => {
                 sleep_until(*until).await;
@@ -200,6 +220,8 @@ impl Watch {
     }
 
     fn ask(&mut self) {
+        self.asked = Instant::now();
+        self.first_report = None;
         self.phase = match aspect::act(self.probe) {
             Some(act) => Phase::Asked(self.canary.ask(act), Instant::now() + ACT),
             None => Phase::Off,

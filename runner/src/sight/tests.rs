@@ -76,6 +76,27 @@ async fn what_is_seen_needs_no_time_and_what_is_missing_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_has_reported_a_part_is_not_waited_for_as_long_as_who_is_silent() {
+    let mut watch = Watch::new(Probe::Tcpaccept, canary(Ok(both())));
+    let begun = Instant::now();
+    watch.attached(REPORT_AT_MOST);
+    let mut news = None;
+    while news.is_none() {
+        if matches!(watch.phase, Phase::Waiting(_)) {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            watch.saw(&accepted("127.0.0.1"));
+        }
+        news = watch.step().await;
+    }
+    let Some(News::Sight(told)) = news else {
+        panic!("{news:?}");
+    };
+    assert_eq!(told.sight.verdict, Verdict::Suspect);
+    let attempt = Duration::from_secs(1) + REPORT_AT_LEAST;
+    assert_eq!(begun.elapsed().as_secs(), 3 * attempt.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_probe_that_goes_blind_later_is_told() {
     let mut watch = Watch::new(Probe::Tcpaccept, canary(Ok(both())));
     watch.attached(Duration::ZERO);
