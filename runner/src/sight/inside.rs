@@ -1,5 +1,6 @@
 //! The canary itself: the first process of a PID namespace of its own, which does what it is told.
 
+use std::ffi::{CStr, CString};
 use std::io::stdin;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -14,9 +15,9 @@ use super::{file, tcp};
 use crate::probe::control;
 
 /// The agent's program, whatever its path is by now.
-pub(super) const PROGRAM: &std::ffi::CStr = c"/proc/self/exe";
+pub(super) const PROGRAM: &CStr = c"/proc/self/exe";
 /// The word that makes it a canary.
-pub(super) const WORD: &std::ffi::CStr = c"canary";
+pub(super) const WORD: &CStr = c"canary";
 
 /// Answers the agent, whose socket is standard input, until that is gone. `answers` is the request
 /// by which this program was started.
@@ -44,8 +45,10 @@ pub(crate) fn live(answers: u64) -> ExitCode {
 
 /// Does not come back; the new program answers.
 fn again(id: u64) -> Result<Facts, String> {
-    let id = std::ffi::CString::new(id.to_string()).unwrap_or_default();
-    match execv(PROGRAM, &[c"x-agent", WORD, id.as_c_str()]) {
+    let id = CString::new(id.to_string()).unwrap_or_default();
+    // Copies, because a program in the kernel reads only what is in memory already. Of this executable's own
+    // constants a page may not have been touched yet.
+    match execv(PROGRAM, &[c"x-agent".to_owned(), WORD.to_owned(), id]) {
         Err(error) => Err(format!("cannot execute its own program: {error}")),
     }
 }
