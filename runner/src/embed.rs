@@ -5,6 +5,7 @@
 //! - [`sources`]: the Python glue (`probes-py`), imported from memory.
 //! - [`stdio`] → [`port`] → [`capture`] → [`outlet`]: the way of what a tool prints;
 //!   [`pace`] lets lines of a burst travel together.
+//! - [`trim`]: the memory that is given back.
 
 mod capture;
 mod child;
@@ -13,4 +14,5 @@ mod pace;
 mod port;
 mod sources;
 mod stdio;
+mod trim;
 pub(crate) mod warm;

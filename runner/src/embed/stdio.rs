@@ -7,7 +7,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
-use super::port;
+use super::{port, trim};
 use crate::probe::frame::Frame;
 
 /// Which of the two standard streams an object stands for.
@@ -234,13 +234,10 @@ impl Host {
         Callback { inner }
     }
 
-    /// Gives freed memory back to the system.
+    /// The tool has compiled its programs: what only that needed goes back to the system.
     fn trim(&self) {
-        #[cfg(target_env = "gnu")]
-        // SAFETY: a plain call into the C library's allocator.
-        unsafe {
-            nix::libc::malloc_trim(0);
-        }
+        trim::heap();
+        trim::mapped_files();
     }
 }
 

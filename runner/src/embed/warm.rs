@@ -15,7 +15,7 @@ use nix::unistd::{ForkResult, Pid, fork};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::{child, sources, stdio};
+use super::{child, sources, stdio, trim};
 use crate::probe::control::{self, Exit, Report, Request, START_FDS, ToolRun};
 use crate::probe::threads;
 
@@ -112,6 +112,8 @@ fn prepare_environment() {
 
 fn serve(py: Python<'_>, control: &OwnedFd) -> Result<(), WarmError> {
     let bcc = import_all(py)?;
+    // Only here: children still compile, and huge pages are good for that.
+    trim::mapped_files();
     let count = threads();
     if count != 1 {
         return Err(WarmError::Threads(count - 1));
