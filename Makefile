@@ -18,8 +18,15 @@ test: deps ## every test: units, real servers, real programs, a real kernel, a r
 	cargo test --locked --workspace
 	python3 -m unittest discover tests/lab
 	python3 -m unittest discover k8s/image
-	tests/lab/lab test
-	tests/cluster/cluster test
+	@# Each machine keeps one CPU busy.
+	$(MAKE) --no-print-directory -j2 test-lab test-cluster
+
+# In words that tell their lines apart.
+.PHONY: test-lab test-cluster
+test-lab:
+	@set -o pipefail; tests/lab/lab test 2>&1 | sed -u 's/^/lab     | /'
+test-cluster:
+	@set -o pipefail; tests/cluster/cluster test 2>&1 | sed -u 's/^/cluster | /'
 
 .PHONY: lab
 lab: deps ## the seven tools on a real kernel in a virtual machine; DEBIAN=13 for another release

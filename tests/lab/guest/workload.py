@@ -188,8 +188,8 @@ def main() -> None:
     parser.add_argument("--execs", type=int, default=50)
     parser.add_argument("--names", type=int, default=len(loads.HOSTILE), help="how many of the hostile names")
     parser.add_argument("--nested", type=int, default=0, help="execs in a descendant PID namespace")
-    parser.add_argument("--writes", type=int, default=40, help="O_DIRECT, a page each")
-    parser.add_argument("--reads", type=int, default=20, help="O_DIRECT, a page each")
+    parser.add_argument("--writes", type=int, default=100, help="O_DIRECT, a page each")
+    parser.add_argument("--reads", type=int, default=100, help="O_DIRECT, a page each")
     options = parser.parse_args()
     loads.PROGRAMS.mkdir(exist_ok=True)
     for name in [*loads.HOSTILE, b"mark-" + options.role.encode()]:

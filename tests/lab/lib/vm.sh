@@ -7,7 +7,8 @@ vm_devices=()
 # the first is the kernel's (to a file), the second the command's (to our stdout).
 vm_qemu() {
   local images=$1 run=$2
-  local cpu=Nehalem-v1 accel=tcg,thread=multi,tb-size=1024
+  # One thread for all virtual CPUs: with one each, a kernel that patches itself dies now and then (vendor-notes/qemu.md).
+  local cpu=Nehalem-v1 accel=tcg,thread=single,tb-size=1024
   # A host that is busy while the machine boots is late with its timer: the kernel must not take it for broken.
   # Emulated, a CPU without AVX is faster: libc and LLVM then take code paths that emulate well.
   if [ "${LAB_ACCEL:-tcg}" = kvm ]; then accel=kvm cpu=host; fi
