@@ -28,6 +28,8 @@ RESULTS = Path(os.environ["LAB_RESULTS"])
 PATIENCE = 900
 # What the machine still does for a load when that has ended belongs to it.
 AFTER = 2
+# After the last tool has attached, pages are still given back, and what else took part in the start is done.
+REST = 20
 # Lines of a burst follow each other faster than this, and cachetop's once a second don't.
 PAUSE = 0.5
 # What has not come by then has been lost.
@@ -148,28 +150,35 @@ def neighbour_table(session: Session, target: Led, foreign: Led, seconds: int) -
         share = costs.spent(before, costs.cpu(agent)) / passed
         return did, share, passed, seen(session, expected)
 
-    say("a quiet neighbour")
-    quiet = window(loud=False)
+    say("a quiet neighbour, when the agent has come to rest")
+    time.sleep(REST)
+    before = window(loud=False)
     say("a noisy neighbour, filtered in the kernel")
     filtered = window(loud=True)
     say("a noisy neighbour that the kernel lets through")
     with let_through(session.agent()[0], foreign.about["pidns"]):
         through = window(loud=True)
+    say("a quiet neighbour, once more")
+    after = window(loud=False)
+    idle = (before[1] + after[1]) / 2
     rows = []
     for what, (did, share, passed, came) in {
-        "none": quiet,
+        "none": before,
         "filtered in the kernel": filtered,
         "sorted out by the agent": through,
+        "none, afterwards": after,
     }.items():
         events = sum(did.values())
-        each = f"{(share - quiet[1]) * passed / events * 1e6:.0f}" if events else ""
-        rate = f"{events / seconds:.0f}" if events else ""
-        rows.append([what, rate, f"{share * 100:.1f}", f"{(share - quiet[1]) * 100:+.1f}", each, came])
+        rate, each = "", ""
+        if events:
+            rate, each = f"{events / seconds:.0f}", f"{(share - idle) * passed / events * 1e6:.0f}"
+        rows.append([what, rate, f"{share * 100:.1f}", f"{(share - idle) * 100:+.1f}", each, came])
     table(
-        ["foreign load", "events/s", "agent's CPU, % of one", "against none", "µs an event", "target's events seen"],
+        ["foreign load", "events/s", "agent's CPU, % of one", "against idle", "µs an event", "target's events seen"],
         rows,
-        f"{seconds} s each; a foreign event is an exec, a connect (that is accepted and closed) or an O_DIRECT "
-        "write: " + ", ".join(f"{count} {kind}" for kind, count in through[0].items()) + " in the last row. "
+        f"{seconds} s each; idle is the mean of the two without a foreign load. A foreign event is an exec, a connect "
+        "(that is accepted and closed) or an O_DIRECT "
+        "write: " + ", ".join(f"{count} {kind}" for kind, count in through[0].items()) + " where the agent sorts. "
         "CPU of all the agent's processes, its kernel time included; what the probes cost the neighbour is not in it.",
     )
 
