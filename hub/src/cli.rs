@@ -81,3 +81,28 @@ pub enum Command {
         shell: Shell,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each command that the README shows is one that we take.
+    #[test]
+    fn the_readmes_commands_are_ours() {
+        let readme = include_str!("../../README.md");
+        let shown = readme.lines().filter_map(|line| {
+            let line = line
+                .strip_prefix("$ ")
+                .or_else(|| line.strip_prefix("# "))?;
+            let words = line.split(['#', '<', '>', '|']).next()?.trim_end();
+            words.starts_with("x-tracer ").then_some(words)
+        });
+        let mut count = 0;
+        for line in shown {
+            let cli = Cli::try_parse_from(line.split_whitespace());
+            assert!(cli.is_ok(), "{line}: {}", cli.unwrap_err());
+            count += 1;
+        }
+        assert!(count > 10, "{count} commands");
+    }
+}

@@ -215,6 +215,8 @@ fn config(namespace: String, pod: &TargetPod, kind: bool) -> Config {
         settings: Settings {
             probes: Probe::SEVEN.to_vec(),
             format: Format::Classic,
+            painted: false,
+            headers: false,
             max_entries: None,
             timeout: None,
             strict: false,

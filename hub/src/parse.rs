@@ -9,7 +9,7 @@ use probeparser::{Line, Parsed, Parser, Probe};
 
 use crate::console::say;
 use crate::exit::{Exit, Failure};
-use crate::show::{Format, classic, json, sanitize, yaml};
+use crate::show::{Format, classic, columns, json, sanitize, yaml};
 
 /// Longest line that is read, in bytes: some hundred times what an exec's arguments come to.
 const MAX_LINE: u64 = 16 << 20;
@@ -126,6 +126,9 @@ impl<W: Write> Records<W> {
         self.text.clear();
         match self.format {
             Format::Classic => classic::line(&mut self.text, line.sys_time, &line.record),
+            Format::Columns => {
+                columns::record(&mut self.text, line.sys_time, None, &line.record, false);
+            }
             Format::Json => {
                 serde_json::to_writer(&mut self.text, line)?;
                 if self.terminal {

@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use crate::console::{mention, say};
 use crate::exit::{Exit, Failure};
 use crate::receive::{Change, Connection, Feed, Mark, News, Source, Start, Take, lock};
-use crate::show::{Bookmark, Closed, Form, Format, Writer};
+use crate::show::{Bookmark, Closed, Form, Format, Lines, Writer};
 use crate::stop::{self, Signals};
 use board::Board;
 use ending::Ending;
@@ -40,6 +40,10 @@ pub(crate) struct Settings {
     pub probes: Vec<Probe>,
     /// The form of a line.
     pub format: Format,
+    /// Whether the probes' names are coloured.
+    pub painted: bool,
+    /// Whether a form that has a line above all records begins with it.
+    pub headers: bool,
     /// After how many records to end.
     pub max_entries: Option<u64>,
     /// When to end.
@@ -123,6 +127,15 @@ impl Session {
         let (writer, lines) = Writer::start(stdout, bookmark)
             .map_err(|error| anyhow!("cannot start the writing thread: {error}"))?;
         let live = source.is_live();
+        let form = Form {
+            format: settings.format,
+            terminal,
+            painted: settings.painted,
+        };
+        if let Some(text) = form.header().filter(|_| settings.headers && !goes_on) {
+            // It is the first of what there is room for.
+            drop(lines.try_send(Lines { text, mark: None }));
+        }
         let feed = Feed::start(Take {
             source,
             answerer: connection.answerer(),
@@ -132,10 +145,7 @@ impl Session {
             } else {
                 Start::Anywhere
             },
-            form: Form {
-                format: settings.format,
-                terminal,
-            },
+            form,
             max_entries: settings.max_entries,
             lines,
         });

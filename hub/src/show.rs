@@ -2,6 +2,7 @@
 
 mod bookmark;
 pub mod classic;
+pub mod columns;
 pub mod json;
 pub mod sanitize;
 mod writer;
@@ -17,6 +18,8 @@ pub(crate) use writer::{Closed, Lines, Writer};
 pub enum Format {
     /// The original x-tracer's line.
     Classic,
+    /// Columns that are the same for every probe.
+    Columns,
     /// The record as one JSON object.
     Json,
     /// The same over several lines, for people.
@@ -32,13 +35,23 @@ pub(crate) struct Form {
     pub(crate) format: Format,
     /// Whether a terminal takes them, which obeys some characters.
     pub(crate) terminal: bool,
+    /// Whether the probes' names are coloured, where a person reads.
+    pub(crate) painted: bool,
 }
 
 impl Form {
+    /// The line above all records, if this form has one.
+    pub(crate) fn header(self) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        columns::header(&mut out);
+        (self.format == Format::Columns).then_some(out)
+    }
+
     /// Appends a record's line.
     pub(crate) fn line(self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         match self.format {
             Format::Classic => classic::line(out, Some(envelope.sys_time), &envelope.record),
+            Format::Columns => columns::line(out, envelope, self.painted),
             Format::Json => json::line(out, envelope, self.terminal),
             Format::JsonPretty => json::pretty(out, envelope, self.terminal),
             Format::Yaml => yaml::document(out, envelope),

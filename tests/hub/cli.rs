@@ -34,7 +34,7 @@ fn wrong_usage_is_status_2_and_names_the_fault() {
         ),
         (
             &["listen", "--nats", "h", "-o", "xml"],
-            "[possible values: classic, json, jsonpretty, yaml]",
+            "[possible values: classic, columns, json, jsonpretty, yaml]",
         ),
         (&["listen", "--nats", "h", "--user", "u"], "--password-file"),
         (&["local"], "--pid <N>"),

@@ -35,7 +35,7 @@ pub(crate) struct ClusterArgs {
     /// UID to impersonate
     #[arg(long = "as-uid", value_name = "UID")]
     impersonate_uid: Option<String>,
-    /// Time that one request to the API server may take, 0 for any [default: 30s]
+    /// Time that one request to the API server may take, 0 for no limit [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = limit)]
     request_timeout: Option<Duration>,
 }

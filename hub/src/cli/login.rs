@@ -9,7 +9,7 @@ use crate::secret::read_secret;
 
 /// How to log in. Secrets are read from files: everybody can read a command line.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Login")]
+#[command(next_help_heading = "NATS login")]
 pub(super) struct LoginArgs {
     /// File that holds a token
     #[arg(long, env = "XTRACER_NATS_TOKEN_FILE", value_name = "FILE", conflicts_with_all = ["user", "creds", "nkey_file"])]

@@ -1,9 +1,10 @@
 //! Flags that several commands have, and how their values read.
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use clap::{Args, ValueEnum, value_parser};
+use clap::{Args, ColorChoice, ValueEnum, value_parser};
 use probeparser::Probe;
 use probeparser::wire::PerfPages;
 
@@ -16,6 +17,8 @@ use crate::show::Format;
 pub enum Output {
     /// The original x-tracer's lines
     Classic,
+    /// The same columns for every probe; they name pod and container
+    Columns,
     /// One JSON object a line
     Json,
     /// One JSON object over several lines
@@ -29,6 +32,7 @@ impl From<Output> for Format {
     fn from(output: Output) -> Self {
         match output {
             Output::Classic => Self::Classic,
+            Output::Columns => Self::Columns,
             Output::Json => Self::Json,
             Output::JsonPretty => Self::JsonPretty,
             Output::Yaml => Self::Yaml,
@@ -43,6 +47,12 @@ pub(super) struct ShowArgs {
     /// Form of the records [default: classic]
     #[arg(short, long, value_enum, value_name = "FORM")]
     pub(super) output: Option<Output>,
+    /// Colour the probes' names in columns
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
+    /// Leave out the line above the columns
+    #[arg(long)]
+    no_headers: bool,
     /// End after so many records
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     max_entries: Option<u64>,
@@ -63,10 +73,23 @@ impl ShowArgs {
         Settings {
             probes,
             format: self.output.unwrap_or(Output::Classic).into(),
+            painted: is_painted(self.color),
+            headers: !self.no_headers,
             max_entries: self.max_entries,
             timeout: self.timeout,
             strict: self.strict,
         }
+    }
+}
+
+/// Whether colours are wanted: on a terminal, unless the environment says that they are not.
+fn is_painted(choice: ColorChoice) -> bool {
+    let is = |name, value: &str| std::env::var_os(name).is_some_and(|set| set == value);
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => std::io::stdout().is_terminal() && !unwanted && !is("TERM", "dumb"),
     }
 }
 
