@@ -42,3 +42,36 @@ async fn a_pods_lines_are_shown_and_nothing_stays() {
     }
     assert_eq!(leftovers(&lab).await, [""; 0], "{}", ended.said);
 }
+
+/// What a script wants: so many lines, and not a word as long as all goes well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quiet_session_ends_by_itself_after_so_many_lines() {
+    let (lab, container) = with_web().await;
+    let lines = ["curl", "wget", "nc"].map(|comm| tcpconnect(container.pid, comm, 80));
+    let tools = tools(&lines);
+    let _kubelet = Kubelet::start(&lab, tools.path());
+    let arguments = [
+        "-p",
+        "web",
+        "--probes=tcpconnect",
+        "-q",
+        "-ocolumns",
+        "--max-entries=2",
+    ];
+    let ended = Hub::start(trace(&lab, &arguments)).end().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    // What runs the test's container is in its cgroup, and worth a note.
+    let note = "1 of its processes live in the host's PID namespace";
+    let said: Vec<_> = ended.said.lines().collect();
+    assert!(said.iter().all(|line| line.contains(note)), "{said:#?}");
+    let shown: Vec<_> = ended.shown.lines().collect();
+    let [header, first, second] = shown[..] else {
+        panic!("{shown:#?}");
+    };
+    assert!(header.starts_with("TIME "), "{header}");
+    for (line, comm) in [(first, " curl "), (second, " wget ")] {
+        let pod = format!(" {}/web ", lab.namespace);
+        assert!(line.contains(&pod) && line.contains(comm), "{line}");
+    }
+    assert_eq!(leftovers(&lab).await, [""; 0]);
+}
