@@ -127,7 +127,8 @@ impl<W: Write> Records<W> {
         match self.format {
             Format::Classic => classic::line(&mut self.text, line.sys_time, &line.record),
             Format::Columns => {
-                columns::record(&mut self.text, line.sys_time, None, &line.record, false);
+                let nowhere = columns::Place::default();
+                columns::record(&mut self.text, line.sys_time, &nowhere, &line.record, false);
             }
             Format::Json => {
                 serde_json::to_writer(&mut self.text, line)?;

@@ -112,6 +112,21 @@ fn colours_come_when_they_are_asked_for_and_headers_go() {
     }
 }
 
+#[test]
+fn columns_have_a_dash_for_what_there_is_not() {
+    let server = NatsServer::start();
+    let hub = listen(&server, &["-ocolumns", "--no-headers", "--max-entries=1"]);
+    let mut bare = exec(1, b"x", b"y");
+    (bare.namespace, bare.pod) = ("".into(), "".into());
+    publish(&server, &[bare]);
+    assert_eq!(
+        hub.end().stdout,
+        [
+            "15:27:22 -                        app          execsnoop  5564    x                exec y\n"
+        ]
+    );
+}
+
 /// Lines of an object's members, those of one within and its closing brace included.
 fn lines_of(object: &Value) -> usize {
     let members = object.as_object().unwrap();

@@ -11,8 +11,16 @@ use probeparser::{Clock, Probe, Record, Text};
 
 use super::sanitize;
 
-/// Where a process runs, if that is known: namespace, pod, container.
-type Place<'a> = Option<[&'a str; 3]>;
+/// Where a process runs, each empty where that is not known: outside of a cluster there are no pods.
+#[derive(Default)]
+pub struct Place<'a> {
+    /// The pod's namespace.
+    pub namespace: &'a str,
+    /// The pod.
+    pub pod: &'a str,
+    /// The container.
+    pub container: &'a str,
+}
 
 /// The line above all others.
 pub fn header(out: &mut Vec<u8>) {
@@ -26,24 +34,35 @@ pub fn header(out: &mut Vec<u8>) {
 
 /// Appends a record's line.
 pub fn line(out: &mut Vec<u8>, envelope: &Envelope<'_>, painted: bool) {
-    let place = [&*envelope.namespace, &*envelope.pod, &*envelope.container];
+    let place = Place {
+        namespace: &envelope.namespace,
+        pod: &envelope.pod,
+        container: &envelope.container,
+    };
     let clock = Some(envelope.sys_time);
-    record(out, clock, Some(place), &envelope.record, painted);
+    record(out, clock, &place, &envelope.record, painted);
 }
 
 /// The same for a record of which less is known: `-` stands for what is not.
 pub fn record(
     out: &mut Vec<u8>,
     clock: Option<Clock>,
-    place: Place<'_>,
+    place: &Place<'_>,
     record: &Record,
     painted: bool,
 ) {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let known = |name: &str, text: String| {
+        (!name.is_empty()).then(|| sanitize::visible(&text).into_owned())
+    };
+    let Place {
+        namespace,
+        pod,
+        container,
+    } = *place;
     let clock = or_dash(clock.map(|clock| clock.to_string()));
-    let shown = |text: &str| sanitize::visible(text).into_owned();
-    let pod = or_dash(place.map(|[namespace, pod, _]| shown(&format!("{namespace}/{pod}"))));
-    let container = or_dash(place.map(|[_, _, container]| shown(container)));
+    let pod = or_dash(known(pod, format!("{namespace}/{pod}")));
+    let container = or_dash(known(container, container.to_owned()));
     let pid = or_dash(pid(record).map(|pid| pid.to_string()));
     let comm = or_dash(comm(record).map(|comm| Shown(comm).to_string()));
     let probe = record.probe();
