@@ -31,6 +31,12 @@ impl Durable {
         }
     }
 
+    /// Where agents of ours keep their journals, so that those of the hub that comes back go on with them.
+    pub(crate) fn journal(&self) -> Option<PathBuf> {
+        let folder = self.folder.as_ref()?;
+        Some(folder.join("agents"))
+    }
+
     /// The session of a folder, so that who comes back goes on with it; a new one, without.
     ///
     /// # Errors

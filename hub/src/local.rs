@@ -114,6 +114,7 @@ async fn prepare(config: Config, agent: PathBuf) -> Result<(Reading, Own), Failu
         perf_pages: config.perf_pages,
         nats: address,
         login,
+        journal: durable.as_ref().and_then(Durable::journal),
         durable: durable.map(|durable| durable.store),
         session,
         node,

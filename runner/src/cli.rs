@@ -1,5 +1,6 @@
 //! What may be typed after `x-agent`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -110,6 +111,11 @@ pub struct RunArgs {
     /// counts as published when the stream has confirmed it
     #[arg(long, env = "XTRACER_DURABLE")]
     pub durable: bool,
+    /// Folder for a journal of what is not confirmed, so that an agent of the same session and node goes
+    /// on where one that was killed stopped; empty for none (default: one for the server in
+    /// /var/lib/x-agent with --durable and --session, else none)
+    #[arg(long, env = "XTRACER_JOURNAL", value_name = "DIR")]
+    pub journal: Option<OsString>,
     /// Seconds that a stream made by us keeps a record
     #[arg(long, value_name = "SECONDS", default_value_t = Store::default().max_age.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     pub durable_max_age: u64,

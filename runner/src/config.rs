@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use probeparser::wire::{PerfPages, Store};
+use probeparser::wire::{PerfPages, Store, encode_token};
 use probeparser::{Probe, UnknownProbe};
 
 use crate::cli::RunArgs;
@@ -14,6 +14,9 @@ use crate::send::{Login, LoginError, SpoolConfig};
 
 /// Port of the hub's own NATS server: the original's, so that an opened firewall stays right.
 pub(crate) const HUB_PORT: u16 = 6666;
+
+/// The folder of all journals, unless the user names one.
+const JOURNALS: &str = "/var/lib/x-agent";
 
 /// The order in which tools are started: those that show a newcomer something soonest come first.
 const ATTACH_ORDER: [Probe; 7] = [
@@ -53,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) end_unheard: Option<Duration>,
     /// Where records wait that memory does not hold.
     pub(crate) spool: SpoolConfig,
+    /// Where the journal is, if one is kept.
+    pub(crate) journal: Option<PathBuf>,
     /// What the stream keeps, if one is to.
     pub(crate) durable: Option<Store>,
     /// Tools that may compile at the same time.
@@ -130,6 +135,11 @@ impl Config {
         if args.queue == 0 {
             return Err(ConfigError::Queue);
         }
+        // Nobody comes after an agent whose session has a name of chance.
+        let lasting = args.durable && args.session.is_some();
+        let journal = args.journal.map(PathBuf::from);
+        let journal = journal.or_else(|| lasting.then(|| journals(&nats_url)));
+        let journal = journal.filter(|folder| args.spool > 0 && !folder.as_os_str().is_empty());
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             targets,
@@ -147,6 +157,7 @@ impl Config {
                 folder: args.spool_dir.unwrap_or_else(std::env::temp_dir),
                 limit: args.spool,
             },
+            journal,
             durable: args.durable.then(|| Store {
                 max_age: Duration::from_secs(args.durable_max_age),
                 max_bytes: args.durable_max_bytes,
@@ -200,6 +211,11 @@ fn hub_url(address: &str) -> String {
     }
 }
 
+/// Where the journals of a server's agents are, unless the user names a folder.
+fn journals(nats_url: &str) -> PathBuf {
+    [JOURNALS, &encode_token(nats_url)].iter().collect()
+}
+
 fn host_name() -> std::io::Result<String> {
     let name = nix::unistd::gethostname()?;
     Ok(name.to_string_lossy().into_owned())
@@ -215,6 +231,8 @@ fn random_session() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn args() -> RunArgs {
@@ -248,6 +266,27 @@ mod tests {
             assert_eq!(config.targets.len(), 1);
             assert_eq!(config.targets[0].pod.as_deref(), Some("web"));
         }
+    }
+
+    #[test]
+    fn a_journal_is_for_who_comes_again_and_for_who_wants_one() {
+        let journal = |durable, session: Option<&str>, folder: Option<&str>| {
+            let args = RunArgs {
+                durable,
+                session: session.map(Into::into),
+                journal: folder.map(Into::into),
+                spool: 1 << 20,
+                ..args()
+            };
+            Config::new(args).unwrap().journal
+        };
+        let own = Path::new("/var/lib/x-agent/nats%3A%2F%2F10%2E0%2E0%2E1%3A6666");
+        assert_eq!(journal(true, Some("s"), None).as_deref(), Some(own));
+        assert_eq!(journal(true, Some("s"), Some("/j")), Some("/j".into()));
+        assert_eq!(journal(true, Some("s"), Some("")), None);
+        assert_eq!(journal(true, None, None), None);
+        assert_eq!(journal(false, Some("s"), None), None);
+        assert_eq!(journal(false, Some("s"), Some("/j")), Some("/j".into()));
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod ledger;
 pub mod mounts;
 mod options;
 mod own_process;
+mod page;
 mod pipeline;
 pub mod probe;
 pub mod run;

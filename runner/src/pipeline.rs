@@ -57,7 +57,6 @@ pub(crate) struct Pipeline {
     clock: NodeClock,
     /// By the scope's number for a target, which is never given again.
     targets: HashMap<usize, Named>,
-    seq: u64,
     payloads: Payloads,
 }
 
@@ -77,7 +76,6 @@ impl Pipeline {
             parser: Parser::new(probe),
             clock: NodeClock::default(),
             targets: HashMap::new(),
-            seq: 0,
             payloads: Payloads::default(),
         }
     }
@@ -132,10 +130,9 @@ impl Pipeline {
             place.insert(Named::new(target, self.probe, &self.identity));
         }
         let names = &self.targets[&target];
-        self.seq += 1;
         let mut envelope = Envelope {
             session: Cow::Borrowed(&self.identity.session),
-            seq: self.seq,
+            seq: self.ledger.number(),
             time: Cow::Owned(format!("{now:.9}")),
             node: Cow::Borrowed(&self.identity.node),
             namespace: Cow::Borrowed(&names.namespace),

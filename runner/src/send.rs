@@ -13,6 +13,7 @@
 mod backlog;
 mod durable;
 mod heard;
+mod journal;
 mod link;
 mod login;
 mod orders;
@@ -27,14 +28,15 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-pub(crate) use durable::Durable;
+pub(crate) use durable::{Durable, epoch};
 pub(crate) use heard::unheard_for;
+pub(crate) use journal::{Journal, JournalError};
 pub(crate) use link::Nats;
 pub(crate) use login::{Login, LoginError};
 pub(crate) use orders::obey;
 pub(crate) use second::Second;
 pub(crate) use sending::{LastWords, start};
-pub(crate) use spool::SpoolConfig;
+pub(crate) use spool::{Left, Spool, SpoolConfig};
 
 use crate::ledger::{End, Ledger};
 
@@ -99,12 +101,22 @@ impl Batch {
 
     /// Its first message and the others, in batches of their own.
     fn split(&self) -> (Self, Self) {
+        self.split_at(1)
+    }
+
+    /// Its messages up to this number and the others, in batches of their own.
+    fn after(self, number: u64) -> (Self, Self) {
+        let before = (number + 1).saturating_sub(self.first);
+        self.split_at(usize::try_from(before).unwrap_or(usize::MAX))
+    }
+
+    fn split_at(&self, at: usize) -> (Self, Self) {
         let part = |first: u64, messages: &[Message]| Self {
             first,
             messages: messages.to_vec(),
             ended: AtomicBool::new(self.ended.load(Relaxed)),
         };
-        let (first, rest) = self.messages.split_at(self.messages.len().min(1));
+        let (first, rest) = self.messages.split_at(self.messages.len().min(at));
         (
             part(self.first, first),
             part(self.first + first.len() as u64, rest),

@@ -105,7 +105,7 @@ fn run(seed: u64) -> (End, Vec<&'static str>) {
 }
 
 /// The number after these words of an account.
-fn number(account: &str, words: &str) -> u64 {
+pub(crate) fn number(account: &str, words: &str) -> u64 {
     let (_, rest) = account.split_once(words).unwrap();
     let digits = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap();
     digits.parse().unwrap()

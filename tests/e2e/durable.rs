@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::chaos::number;
 use crate::nats_server::NatsServer;
 use crate::outage::{Ordered, Tool, numbers, numbers_of};
-use crate::process::{Hub, run};
+use crate::process::{End, Hub, run};
 
 /// Records of a test.
 const LINES: u32 = 100_000;
@@ -53,9 +55,11 @@ impl KeepingServer {
 pub(crate) struct Agent(pub(crate) Child);
 
 impl Agent {
-    /// One whose records a stream keeps.
+    /// One whose records a stream keeps. Its journal is beside its tool: it goes on after one before it.
     pub(crate) fn start(tool: &Tool, url: &str) -> Self {
-        Self::run(Command::new(Self::program()), tool, url, &["--durable"])
+        let journal = tool.folder().join("journal");
+        let more = ["--durable", "--journal", journal.to_str().unwrap()];
+        Self::run(Command::new(Self::program()), tool, url, &more)
     }
 
     pub(crate) fn program() -> PathBuf {
@@ -239,34 +243,107 @@ fn a_hub_that_comes_too_late_is_told_what_the_stream_has_dropped() {
     assert!(numbers[..100].iter().copied().eq(0..100));
 }
 
+/// The numbers of an account: lines printed, dropped and published.
+pub(crate) fn account(end: &End) -> [u64; 3] {
+    let account = end
+        .stderr
+        .iter()
+        .find(|line| line.contains("tcpconnect: printed "));
+    let account = account.unwrap_or_else(|| panic!("no account: {:#?}", end.stderr));
+    ["printed ", "dropped ", "published "].map(|words| number(account, words))
+}
+
+/// Records by their own numbers, each of them higher than the one before, and how many are missing.
+pub(crate) fn in_order<'a>(lines: impl Iterator<Item = &'a str>) -> (u64, u64) {
+    let (mut shown, mut last) = (0, 0);
+    for line in lines {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let seq = record["seq"].as_u64().unwrap();
+        assert!(seq > last, "{seq} after {last}");
+        (shown, last) = (shown + 1, seq);
+    }
+    (shown, last - shown)
+}
+
+/// What the agent had read is shown, but for what had not come from its queue into its journal: that is
+/// counted to the line.
 #[test]
-fn an_agent_that_is_killed_loses_nothing_that_was_kept() {
+fn an_agent_that_is_killed_goes_on_where_it_was() {
     let server = KeepingServer::start();
     let mut tool = Tool::new();
     let shown = Shown::new();
     let mut hub = shown.listen(&server.url());
     hub.wait_for("listening on");
-    let agent = Agent::start(&tool, &server.url());
+    let mut agent = Agent::start(&tool, &server.url());
     let mut done = tool.begun();
-    tool.print(LINES.into());
-    shown.wait_for_lines(30_000);
+    for count in [20_000, 60_000, 100_000] {
+        tool.print(LINES.into());
+        shown.wait_for_lines(count);
+        drop(agent);
+        // The end of its tool is the end of what that says.
+        std::io::copy(&mut done, &mut std::io::sink()).unwrap();
+        agent = Agent::start(&tool, &server.url());
+        done = tool.begun();
+    }
+    tool.print(1_000);
+    drop(tool);
+    assert!(agent.0.wait().unwrap().success());
+    let kept = run(&["replay", "--nats", &server.url(), "-o", "json"]).stdout;
+    shown.wait_for_lines(kept.len());
+    let end = hub.interrupt();
+    let text = shown.text();
+    let (shown, missing) = in_order(text.lines());
+    assert!(numbers_of(text.lines()).ends_with(&[998, 999]));
+    let [printed, dropped, published] = account(&end);
+    assert_eq!(
+        (shown, printed),
+        (published, published + dropped),
+        "{:#?}",
+        end.stderr
+    );
+    // A line that was read and had no number yet is the only one that has none: at most one for each kill.
+    assert!(
+        (missing..=missing + 3).contains(&dropped),
+        "{missing} {:#?}",
+        end.stderr
+    );
+    let follows = "goes on after an agent that did not come to its end";
+    let times = end.stderr.iter().filter(|line| line.contains(follows));
+    assert_eq!(times.count(), 3, "{:#?}", end.stderr);
+    end.said("failed 3 times and saw nothing until it was back");
+    assert!(
+        !end.stderr.concat().contains("numbered anew"),
+        "{:#?}",
+        end.stderr
+    );
+}
+
+#[test]
+fn without_a_journal_it_is_told_that_the_next_agent_begins_anew() {
+    let server = KeepingServer::start();
+    let mut tool = Tool::new();
+    let shown = Shown::new();
+    let mut hub = shown.listen(&server.url());
+    hub.wait_for("listening on");
+    let start = |tool: &Tool| {
+        let program = Command::new(Agent::program());
+        Agent::run(
+            program,
+            tool,
+            &server.url(),
+            &["--durable", "--journal", ""],
+        )
+    };
+    let agent = start(&tool);
+    let mut done = tool.begun();
+    tool.print(1_000);
+    shown.wait_for_lines(1_000);
     drop(agent);
-    // The end of its tool is the end of what that says.
     std::io::copy(&mut done, &mut std::io::sink()).unwrap();
-    let _agent = Agent::start(&tool, &server.url());
+    let _agent = start(&tool);
     let _done = tool.begun();
     tool.print(1_000);
-    let numbers = loop {
-        let numbers = shown.text();
-        let numbers = numbers_of(numbers.lines().take(numbers.matches('\n').count()));
-        if numbers.ends_with(&[998, 999]) {
-            break numbers;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    };
-    let anew = numbers.len() - 1_000;
-    assert!(numbers[..anew].iter().copied().eq(0..anew as u64));
-    assert!(numbers[anew..].iter().copied().eq(0..1_000));
+    shown.wait_for_lines(2_000);
     let end = hub.interrupt();
     end.said("its agent was started again 1 times without having ended");
     end.said("numbered anew 1");
@@ -290,12 +367,21 @@ fn a_server_of_our_own_keeps_what_nobody_has_shown() {
     session.print(1_000);
     let end = session.end();
     let text = std::fs::read_to_string(&records).unwrap();
-    let numbers = numbers_of(text.lines());
-    let anew = numbers.len() - 1_000;
-    assert!(numbers[..anew].iter().copied().eq(0..anew as u64), "{anew}");
-    assert!(numbers[anew..].iter().copied().eq(0..1_000));
-    assert_eq!(end.code, Some(6), "{:#?}", end.stderr);
-    end.said("without having ended");
+    let (shown, missing) = in_order(text.lines());
+    assert!(numbers_of(text.lines()).ends_with(&[998, 999]));
+    let [printed, dropped, published] = account(&end);
+    assert_eq!(
+        (shown, printed),
+        (published, published + dropped),
+        "{:#?}",
+        end.stderr
+    );
+    assert!(
+        (missing..=missing + 1).contains(&dropped),
+        "{missing} {:#?}",
+        end.stderr
+    );
+    end.said("goes on after an agent that did not come to its end");
 }
 
 #[test]

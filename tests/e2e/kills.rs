@@ -1,21 +1,22 @@
 //! Kills in an order that a number decides: of the agent, the hub, the server and the tool, while a
-//! stream keeps the records. Whatever the number: what the stream keeps is shown, once and in order.
+//! stream keeps the records. Whatever the number: what the stream keeps is shown, once and in order, and
+//! what an agent had read before it was killed is kept or counted.
 
 use nix::sys::signal::Signal;
-use serde_json::Value;
 
 use crate::chaos::{Chance, freeze, seeds, signal};
-use crate::durable::{Agent, KeepingServer, Shown};
+use crate::durable::{Agent, KeepingServer, Shown, account, in_order};
 use crate::outage::Tool;
-use crate::process::run;
+use crate::process::{End, run};
 
 /// The schedules of every run; `XTRACER_SEED` names another one.
 const SEEDS: [u64; 2] = [1, 2];
 /// Faults in a schedule.
 const FAULTS: usize = 10;
 
-/// A schedule, and what it comes to: the lines that hubs have shown, and those that the stream keeps.
-fn schedule(seed: u64) -> (Vec<&'static str>, Vec<String>, Vec<String>) {
+/// A schedule, and what it comes to: the lines that hubs have shown, and what shows all that the stream
+/// keeps.
+fn schedule(seed: u64) -> (Vec<&'static str>, Vec<String>, End) {
     let mut chance = Chance::new(seed);
     let mut server = KeepingServer::start();
     let url = server.url();
@@ -74,8 +75,8 @@ fn schedule(seed: u64) -> (Vec<&'static str>, Vec<String>, Vec<String>) {
     // With its tool the agent ends, and then it has nothing left that is not kept.
     drop(tool);
     assert!(agent.0.wait().unwrap().success(), "seed {seed}: {faults:?}");
-    let kept = run(&["replay", "--nats", &url, "-o", "json"]).stdout;
-    shown.wait_for_lines(kept.len());
+    let kept = run(&["replay", "--nats", &url, "-o", "json"]);
+    shown.wait_for_lines(kept.stdout.len());
     hub.signal(Signal::SIGKILL);
     drop(hub);
     let shown = shown.text().lines().map(str::to_owned).collect();
@@ -87,20 +88,17 @@ fn what_a_stream_keeps_is_shown_whoever_is_killed() {
     for seed in seeds(&SEEDS) {
         let (faults, shown, kept) = schedule(seed);
         let context = format!("XTRACER_SEED={seed}: {faults:?}");
-        let seq = |line: &String| {
-            let record: Value = serde_json::from_str(line).unwrap();
-            record["seq"].as_u64().unwrap()
-        };
-        let mut last = 0;
-        for seq in shown.iter().map(seq) {
-            // Each agent counts from 1.
-            assert!(seq == last + 1 || seq == 1, "{seq} after {last}: {context}");
-            last = seq;
-        }
-        assert_eq!(shown.len(), kept.len(), "{context}");
+        let (count, missing) = in_order(shown.iter().map(String::as_str));
         assert!(
-            shown.iter().eq(kept.iter().map(|line| line.trim_end())),
+            shown
+                .iter()
+                .eq(kept.stdout.iter().map(|line| line.trim_end())),
             "{context}"
         );
+        let [printed, dropped, published] = account(&kept);
+        let told = format!("{context}: {missing} missing: {:#?}", kept.stderr);
+        assert_eq!((count, printed), (published, published + dropped), "{told}");
+        // What was lost last is in no gap, as nothing came after it.
+        assert!(missing <= dropped, "{told}");
     }
 }

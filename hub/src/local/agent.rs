@@ -23,11 +23,12 @@ const MAX_LINE: usize = 16 << 10;
 /// How long the agent's log may stay open after its end: a child of its own may hold it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// What the original agent and ours take from the environment; here everything is said in full.
-const ENVIRONMENT: [&str; 18] = [
+const ENVIRONMENT: [&str; 19] = [
     "containerId",
     "tools",
     "masterIp",
     "XTRACER_DURABLE",
+    "XTRACER_JOURNAL",
     "XTRACER_NATS",
     "XTRACER_NATS_CA_FILE",
     "XTRACER_NATS_CERT_FILE",
@@ -103,6 +104,8 @@ pub(crate) struct Plan {
     pub login: Vec<(&'static str, PathBuf)>,
     /// What a stream is to keep of it.
     pub durable: Option<Store>,
+    /// Where its journal is, if an agent of a later hub is to go on with it.
+    pub journal: Option<PathBuf>,
     /// The session's name.
     pub session: String,
     /// This machine's name.
@@ -214,6 +217,10 @@ impl Plan {
                 store.max_age.as_secs().max(1).to_string().into(),
             );
             add("--durable-max-bytes", store.max_bytes.to_string().into());
+            add(
+                "--journal",
+                self.journal.clone().unwrap_or_default().into_os_string(),
+            );
             arguments.push("--durable".into());
         }
         arguments
@@ -271,6 +278,7 @@ mod tests {
             nats: "127.0.0.1:1".parse().unwrap(),
             login: vec![("--nats-token-file", "/t/token".into())],
             durable: Some(Store::default()),
+            journal: Some("/j".into()),
             session: "s".into(),
             node: "n".into(),
         };
@@ -281,7 +289,7 @@ mod tests {
             .collect();
         assert_eq!(
             arguments.join(" "),
-            "--session s --node n --target pid:7 --target pidns:4026531836 --probes execsnoop,tcplife --tools-dir /a b --perf-pages tcplife=64 --nats nats://127.0.0.1:1 --nats-token-file /t/token --durable-max-age 86400 --durable-max-bytes 1073741824 --durable"
+            "--session s --node n --target pid:7 --target pidns:4026531836 --probes execsnoop,tcplife --tools-dir /a b --perf-pages tcplife=64 --nats nats://127.0.0.1:1 --nats-token-file /t/token --durable-max-age 86400 --durable-max-bytes 1073741824 --journal /j --durable"
         );
     }
 }

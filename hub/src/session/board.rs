@@ -19,7 +19,8 @@ pub(super) struct Standing {
     pub state: State,
     /// Whether it has ever attached, or come to its own end.
     pub worked: bool,
-    /// How often it failed after it had worked: what happened until it was back was not seen.
+    /// How often it failed, or its agent was killed, after it had worked: what happened until it was
+    /// back was not seen.
     pub(crate) interruptions: u64,
     /// Its latest ledger.
     pub ledger: Option<Ledger>,
@@ -71,8 +72,8 @@ pub(super) struct Board {
     /// Only with agents of our own it is known how many probes there must be.
     crew: Option<Crew>,
     standings: BTreeMap<Stream, Standing>,
-    /// Agents that have said something: by session and node.
-    heard: BTreeSet<(String, String)>,
+    /// Agents that have said something: by session and node, with the time of their last start.
+    heard: BTreeMap<(String, String), String>,
     /// Agents that have said their last word.
     closed: BTreeSet<(String, String)>,
     /// Nodes whose agent did not come up, or ended by itself.
@@ -94,7 +95,7 @@ impl Board {
         Self {
             crew,
             standings: BTreeMap::new(),
-            heard: BTreeSet::new(),
+            heard: BTreeMap::new(),
             closed: BTreeSet::new(),
             lost: BTreeSet::new(),
             late: BTreeSet::new(),
@@ -169,7 +170,7 @@ impl Board {
     pub(super) fn has_heard(&self, node: &str) -> bool {
         self.crew
             .as_ref()
-            .is_some_and(|crew| self.heard.contains(&crew.agent(node)))
+            .is_some_and(|crew| self.heard.contains_key(&crew.agent(node)))
     }
 
     /// A probe as it is called in messages: with its node, unless there can be but one.
@@ -203,11 +204,11 @@ impl Board {
         let mut lines = self.lines(status);
         let agent = (status.session.clone(), status.node.clone());
         if self.heard.len() < MAX_ENTRIES {
-            self.heard.insert(agent.clone());
+            self.heard.entry(agent.clone()).or_default();
         }
         if status.probe.is_none() {
             if status.state == State::Starting {
-                self.closed.remove(&agent);
+                self.start(&agent, &status.time);
             } else if status.state == State::Stopped && self.closed.len() < MAX_ENTRIES {
                 self.closed.insert(agent);
             }
@@ -261,6 +262,26 @@ impl Board {
             lines.push(format!("probes proven to see {see}/{all}"));
         }
         lines
+    }
+
+    /// An agent begins. Unless the one before it has said its last word, it was killed.
+    fn start(&mut self, agent: &(String, String), time: &str) {
+        let ended = self.closed.remove(agent);
+        let Some(last) = self.heard.get_mut(agent) else {
+            return;
+        };
+        // A message may come twice.
+        if time <= last.as_str() {
+            return;
+        }
+        time.clone_into(last);
+        if !ended {
+            let theirs = |stream: &Stream| (&stream.session, &stream.node) == (&agent.0, &agent.1);
+            let standings = self.standings.iter_mut();
+            for (_, standing) in standings.filter(|(stream, _)| theirs(stream)) {
+                standing.interruptions += u64::from(standing.worked);
+            }
+        }
     }
 
     fn end(&mut self, status: &Status) {

@@ -316,6 +316,8 @@ fn environment(spec: &AgentSpec, url: Option<&str>, secrets: &NatsSecrets) -> Ve
     }
     if spec.durable {
         all.push(variable("XTRACER_DURABLE", "true"));
+        // A pod's files go with it, and no other one comes to this session under its name.
+        all.push(variable("XTRACER_JOURNAL", ""));
     }
     if spec.orders {
         all.push(variable("XTRACER_ORDERS", "true"));

@@ -1,10 +1,12 @@
 //! Batches that the server has not taken yet: memory first, then disk, then the oldest are dropped.
+//! With a journal what memory holds is on disk too.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 
 use super::spool::Spool;
-use super::{Batch, SpoolConfig};
+use super::{Batch, Journal, Message};
 use crate::ledger::End;
 
 /// Bytes that are kept in memory.
@@ -17,17 +19,20 @@ pub(super) struct Backlog {
     /// Bytes in memory.
     size: usize,
     spool: Spool,
+    /// The number of the message that comes next.
+    next: u64,
     /// Messages that were dropped since somebody asked.
     dropped: u64,
     disk_told: bool,
 }
 
 impl Backlog {
-    pub(super) fn new(spool: SpoolConfig) -> Self {
+    pub(super) fn new(spool: Spool) -> Self {
         Self {
             memory: VecDeque::new(),
             size: 0,
-            spool: Spool::new(spool),
+            next: spool.journal().map_or(1, Journal::next),
+            spool,
             dropped: 0,
             disk_told: false,
         }
@@ -39,16 +44,46 @@ impl Backlog {
 
     /// Whether more can come without coming near to the limit.
     pub(super) fn has_room(&self) -> bool {
-        if self.spool.is_empty() {
+        // What waits in the queue is in no journal.
+        if self.spool.is_empty() && !self.has_journal() {
             self.size < MEMORY
         } else {
             !self.spool.is_half_full()
         }
     }
 
+    /// Puts messages behind all others, under the next numbers.
+    pub(super) fn add(&mut self, messages: Vec<Message>) {
+        let first = self.next;
+        self.next += messages.len() as u64;
+        if let Some(journal) = self.spool.journal() {
+            journal.numbered(self.next);
+        }
+        self.push(Batch::new(first, messages));
+    }
+
+    /// The messages of this batch have come to their end.
+    pub(super) fn ended(&mut self, batch: &Batch) {
+        self.spool.ended(batch);
+    }
+
+    /// Whether what waits is there for an agent that comes later.
+    pub(super) fn has_journal(&self) -> bool {
+        self.spool.journal().is_some()
+    }
+
+    /// Gives the journal up, if there is one: nothing waits any more.
+    pub(super) fn into_journal(self) -> Option<Journal> {
+        self.spool.into_journal()
+    }
+
     /// Takes a batch. Beyond the limit, the oldest are dropped and counted.
-    pub(super) fn push(&mut self, batch: Batch) {
+    fn push(&mut self, batch: Batch) {
         if self.spool.is_empty() && self.size < MEMORY {
+            if self.has_journal() {
+                let noted = self.spool.note(&batch);
+                self.tell(noted, "what waits is lost when the agent is killed");
+            }
             return self.keep(Arc::new(batch), VecDeque::push_back);
         }
         if self.spool.is_off() {
@@ -58,11 +93,8 @@ impl Backlog {
         while self.spool.is_full() {
             self.drop_oldest();
         }
-        if let Err(error) = self.spool.push(&batch) {
-            if !self.disk_told {
-                tracing::warn!("the spool takes nothing: {error}; the oldest records are dropped");
-                self.disk_told = true;
-            }
+        let pushed = self.spool.push(&batch);
+        if !self.tell(pushed, "the oldest records are dropped") {
             self.drop_oldest();
             if self.spool.is_empty() {
                 self.keep(Arc::new(batch), VecDeque::push_back);
@@ -111,6 +143,18 @@ impl Backlog {
         place(&mut self.memory, batch);
     }
 
+    /// Says once what it means that the disk takes nothing; gives whether it took this.
+    fn tell(&mut self, taken: io::Result<()>, then: &str) -> bool {
+        let Err(error) = taken else {
+            return true;
+        };
+        if !self.disk_told {
+            tracing::warn!("the spool takes nothing: {error}; {then}");
+            self.disk_told = true;
+        }
+        false
+    }
+
     /// Brings batches from the disk, as many as memory may hold.
     fn refill(&mut self) {
         while self.size < MEMORY / 2 && self.bring() {}
@@ -142,21 +186,22 @@ impl Backlog {
     }
 
     fn lose(&mut self, batch: &Batch) {
+        self.spool.ended(batch);
         self.dropped += batch.ended(End::Dropped);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::ledger::Ledger;
-    use crate::send::Message;
+    use crate::send::SpoolConfig;
 
     fn backlog(limit: u64) -> Backlog {
-        Backlog::new(SpoolConfig {
-            folder: std::env::temp_dir(),
-            limit,
-        })
+        let folder = std::env::temp_dir();
+        Backlog::new(Spool::new(SpoolConfig { folder, limit }))
     }
 
     /// Batches of two messages of half a mebibyte, numbered.
@@ -226,10 +271,11 @@ mod tests {
     #[test]
     fn without_a_disk_the_rest_is_still_in_order_and_counted() {
         let ledger = Arc::new(Ledger::default());
-        let mut backlog = Backlog::new(SpoolConfig {
-            folder: "/nonexistent".into(),
+        let config = SpoolConfig {
+            folder: PathBuf::from("/nonexistent"),
             limit: 1 << 30,
-        });
+        };
+        let mut backlog = Backlog::new(Spool::new(config));
         for number in 0..40 {
             backlog.push(batch(number, &ledger));
         }

@@ -27,19 +27,23 @@ pub(crate) enum StreamError {
     Refused(jetstream::Error),
 }
 
+/// A number for a numbering that begins now.
+pub(crate) fn epoch() -> u64 {
+    Timestamp::now().as_microsecond().unsigned_abs()
+}
+
 /// What keeps this agent's messages, and how they are named.
 #[derive(Clone, Debug)]
 pub(crate) struct Durable {
     store: Store,
-    /// The session, the node and the moment of this agent's start: one that is started again counts anew.
+    /// The session, the node and the moment at which the numbering began.
     agent: String,
 }
 
 impl Durable {
-    /// For one run of one agent.
-    pub(crate) fn new(store: Store, session: &str, node: &str) -> Self {
+    /// For the messages of one numbering, by the moment of its beginning.
+    pub(crate) fn new(store: Store, session: &str, node: &str, epoch: u64) -> Self {
         let (session, node) = (encode_token(session), encode_token(node));
-        let epoch = Timestamp::now().as_microsecond();
         Self {
             store,
             agent: format!("{session}/{node}/{epoch}"),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backlog::Backlog;
 use super::link::{Answer, Link, Nats};
-use super::{Batch, Message, SpoolConfig};
+use super::{Batch, Journal, Message};
 use crate::ledger::End;
 
 /// Messages that are taken from the queue, and confirmed, at a time.
@@ -63,8 +63,6 @@ enum Keeper {
 pub(super) struct Sender {
     line: Line,
     backlog: Backlog,
-    /// The number of the message that comes next.
-    next: u64,
     keeper: Keeper,
     /// Batches without an answer, oldest first.
     in_flight: VecDeque<(u64, Arc<Batch>)>,
@@ -110,7 +108,7 @@ impl Line {
 
 impl Sender {
     /// A sender that begins to connect when it runs.
-    pub(super) fn new(nats: Nats, spool: SpoolConfig) -> Self {
+    pub(super) fn new(nats: Nats, backlog: Backlog) -> Self {
         Self {
             keeper: if nats.is_durable() {
                 Keeper::Stream
@@ -118,8 +116,7 @@ impl Sender {
                 Keeper::Readers
             },
             line: Line::Opening(Box::pin(nats.connect())),
-            backlog: Backlog::new(spool),
-            next: 1,
+            backlog,
             in_flight: VecDeque::new(),
             recent: VecDeque::new(),
             recent_size: 0,
@@ -138,9 +135,7 @@ impl Sender {
 
     /// Puts messages behind all that wait.
     pub(super) fn add(&mut self, messages: Vec<Message>) {
-        let first = self.next;
-        self.next += messages.len() as u64;
-        self.backlog.push(Batch::new(first, messages));
+        self.backlog.add(messages);
     }
 
     /// Sends until the queue is closed and empty; gives whether nothing was left then.
@@ -294,8 +289,8 @@ impl Sender {
         {
             self.moved = self.answered;
             if let Some((number, batch)) = self.in_flight.pop_front() {
+                self.remember(number, &batch);
                 batch.ended(end);
-                self.remember(number, batch);
             }
             if !self.heard {
                 self.heard = true;
@@ -374,13 +369,13 @@ impl Sender {
         }
     }
 
-    fn remember(&mut self, number: u64, batch: Arc<Batch>) {
+    fn remember(&mut self, number: u64, batch: &Arc<Batch>) {
         // A stream does not forget when its server ends.
         if self.keeper == Keeper::Stream || self.read.is_some_and(|(read, _)| number <= read) {
-            return;
+            return self.backlog.ended(batch);
         }
         self.recent_size += batch.size();
-        self.recent.push_back((number, batch));
+        self.recent.push_back((number, Arc::clone(batch)));
         while self.recent_size > RECENT && self.read.is_none() {
             self.forget_oldest();
         }
@@ -402,6 +397,7 @@ impl Sender {
     fn forget_oldest(&mut self) {
         if let Some((_, oldest)) = self.recent.pop_front() {
             self.recent_size -= oldest.size();
+            self.backlog.ended(&oldest);
         }
     }
 
@@ -421,8 +417,22 @@ impl Sender {
         }
     }
 
+    /// Gives the journal up, if there is one, with all that is left.
+    pub(super) fn into_journal(self) -> Option<Journal> {
+        self.backlog.into_journal()
+    }
+
+    /// Whether what is left is there for an agent that comes later.
+    pub(super) fn has_journal(&self) -> bool {
+        self.backlog.has_journal()
+    }
+
     /// Counts everything that is left. What is in flight may have arrived, but nobody says so.
     fn abandon(&mut self) {
+        if self.has_journal() {
+            tracing::warn!("what NATS has not taken stays in the journal, for the next agent");
+            return;
+        }
         self.put_back();
         let mut left = 0;
         while let Some(batch) = self.backlog.pop() {
