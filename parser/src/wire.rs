@@ -2,6 +2,7 @@
 
 mod decode;
 mod envelope;
+mod members;
 mod order;
 mod pages;
 mod status;

@@ -1,13 +1,13 @@
 //! Reading a record that anybody may have sent.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::DeserializeSeed;
 
-use super::{By, Envelope, VERSION};
-use crate::{Clock, Probe, Record, Text};
+use super::members::{Head, Members, Place};
+use super::{Envelope, VERSION};
+use crate::{Probe, Record, Text};
 
 /// Longest payload that is looked at, in bytes: the default `max_payload` of a NATS server.
 pub const MAX_PAYLOAD: usize = 1 << 20;
@@ -37,38 +37,14 @@ pub enum DecodeError {
     Hex(String),
 }
 
-/// What every record has, whatever its probe.
-#[derive(Deserialize)]
-struct Head<'a> {
-    v: u32,
-    #[serde(borrow)]
-    session: Cow<'a, str>,
-    seq: u64,
-    #[serde(borrow)]
-    time: Cow<'a, str>,
-    #[serde(borrow)]
-    node: Cow<'a, str>,
-    #[serde(borrow)]
-    namespace: Cow<'a, str>,
-    #[serde(borrow)]
-    pod: Cow<'a, str>,
-    #[serde(borrow)]
-    container: Cow<'a, str>,
-    probe: Probe,
-    sys_time: Clock,
-    #[serde(default)]
-    pid_ns: Option<u32>,
-    by: By,
-    raw: Text,
-    #[serde(default)]
-    cut: bool,
-    #[serde(default)]
-    hex: BTreeMap<String, String>,
-}
-
 #[derive(Deserialize)]
 struct Version {
     v: u32,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    probe: Probe,
 }
 
 /// Reads a message whose members are its type's; `version` gives its version of the contract.
@@ -98,17 +74,16 @@ fn must_be_ours(version: u32) -> Result<(), DecodeError> {
 
 pub(super) fn envelope(payload: &[u8]) -> Result<Envelope<'_>, DecodeError> {
     must_be_short(payload)?;
-    // Checked once for all strings, in both passes.
+    // Checked once for all strings.
     let payload = str::from_utf8(payload)
         .map_err(|error| DecodeError::NotARecord(serde::de::Error::custom(error)))?;
-    // A later version may change any other member, so its number is looked at before they are.
-    let head: Head<'_> =
-        serde_json::from_str(payload).map_err(|error| {
-            match serde_json::from_str::<Version>(payload) {
-                Ok(Version { v }) if v != VERSION => DecodeError::Version(v),
-                _ => DecodeError::NotARecord(error),
-            }
-        })?;
+    let (head, record) = members(payload, None).map_err(|error| {
+        // A later version may change any other member, so its number is looked at before they are.
+        match serde_json::from_str::<Version>(payload) {
+            Ok(Version { v }) if v != VERSION => DecodeError::Version(v),
+            _ => error,
+        }
+    })?;
     must_be_ours(head.v)?;
     let mut envelope = Envelope {
         session: head.session,
@@ -119,7 +94,7 @@ pub(super) fn envelope(payload: &[u8]) -> Result<Envelope<'_>, DecodeError> {
         pod: head.pod,
         container: head.container,
         sys_time: head.sys_time,
-        record: record(head.probe, payload)?,
+        record,
         pid_ns: head.pid_ns,
         by: head.by,
         raw: head.raw,
@@ -129,21 +104,24 @@ pub(super) fn envelope(payload: &[u8]) -> Result<Envelope<'_>, DecodeError> {
     Ok(envelope)
 }
 
-/// Reads the columns from the same object; serde skips the members that the head has taken.
-/// Two passes cost less than a flattened member, which would buffer every value.
-fn record(probe: Probe, payload: &str) -> Result<Record, DecodeError> {
-    fn columns<T: DeserializeOwned>(probe: Probe, payload: &str) -> Result<T, DecodeError> {
-        serde_json::from_str(payload).map_err(|error| DecodeError::Columns { probe, error })
+/// Reads an object whose columns are those of its probe. It names the probe before them, as we do, or it is
+/// read again with that known.
+fn members(payload: &str, known: Option<Probe>) -> Result<(Head<'_>, Record), DecodeError> {
+    let mut place = Place::Head;
+    let mut object = serde_json::Deserializer::from_str(payload);
+    let read = Members {
+        probe: known,
+        place: &mut place,
     }
-    Ok(match probe {
-        Probe::Tcptracer => Record::Tcptracer(columns(probe, payload)?),
-        Probe::Tcpconnect => Record::Tcpconnect(columns(probe, payload)?),
-        Probe::Tcpaccept => Record::Tcpaccept(columns(probe, payload)?),
-        Probe::Tcplife => Record::Tcplife(columns(probe, payload)?),
-        Probe::Execsnoop => Record::Execsnoop(columns(probe, payload)?),
-        Probe::Biosnoop => Record::Biosnoop(columns(probe, payload)?),
-        Probe::Cachetop => Record::Cachetop(columns(probe, payload)?),
-        Probe::Cachestat => Record::Cachestat(columns(probe, payload)?),
+    .deserialize(&mut object)
+    .and_then(|members| object.end().map(|()| members));
+    read.or_else(|error| match place {
+        Place::Columns(probe) => Err(DecodeError::Columns { probe, error }),
+        Place::Head => Err(DecodeError::NotARecord(error)),
+        Place::Nameless => {
+            let Named { probe } = serde_json::from_str(payload).map_err(DecodeError::NotARecord)?;
+            members(payload, Some(probe))
+        }
     })
 }
 
@@ -214,6 +192,35 @@ mod tests {
             "no execsnoop record: missing field `args` at line 1 column 194"
         );
         assert!(refusal(&" ".repeat(MAX_PAYLOAD + 1)).starts_with("1048577 bytes are more"));
+    }
+
+    #[test]
+    fn members_come_in_any_order_and_once() {
+        let columns = r#""comm":"tr\u0075e","pid":7,"ppid":1,"ret":0,"args":"","news":[{}]"#;
+        let probe = r#""probe":"execsnoop""#;
+        let version = r#""v":1"#;
+        let first = format!("{{{version},{HEAD},{probe},{columns}}}");
+        let decoded = Envelope::decode(first.as_bytes()).unwrap();
+        for other in [
+            format!("{{{columns},{HEAD},{probe},{version}}}"),
+            format!("{{{probe},{columns},{version},{HEAD}}}"),
+            format!(r#"{{"p\u0072obe":"execsnoop",{columns},{version},{HEAD}}}"#),
+        ] {
+            assert_eq!(Envelope::decode(other.as_bytes()).unwrap(), decoded);
+        }
+        for (twice, refused) in [
+            (version, "no record: duplicate field `v`"),
+            (probe, "no record: duplicate field `probe`"),
+            (r#""pid":8"#, "no execsnoop record: duplicate field `pid`"),
+        ] {
+            let both = format!("{{{version},{HEAD},{probe},{columns},{twice}}}");
+            assert!(refusal(&both).starts_with(refused), "{}", refusal(&both));
+        }
+        assert!(refusal(&format!("{first}{{}}")).starts_with("no record: trailing"));
+        assert!(
+            refusal(&format!("{{{version},{HEAD},{columns}}}"))
+                .starts_with("no record: missing field `probe`")
+        );
     }
 
     #[test]
