@@ -194,6 +194,15 @@ pub struct ProbeArgs {
         value_delimiter = ':'
     )]
     pub tools_dir: Vec<PathBuf>,
+    /// Pages of the ring that each CPU has for the tool's events, at least: a power of two, as in biosnoop=256
+    /// (default: the tool's own); other tools' are ignored
+    #[arg(
+        long,
+        env = "XTRACER_PERF_PAGES",
+        value_name = "TOOL=PAGES",
+        value_delimiter = ','
+    )]
+    pub perf_pages: Vec<PerfPages>,
     /// Pinned BPF hash of PID-namespace inodes to filter by in the kernel
     #[arg(long, value_name = "PATH")]
     pub map: Option<PathBuf>,

@@ -9,6 +9,7 @@ use probeparser::wire::{PerfPages, Store, encode_token};
 use probeparser::{Probe, UnknownProbe};
 
 use crate::cli::RunArgs;
+use crate::options;
 use crate::scope::{Target, TargetSyntaxError};
 use crate::send::{Login, LoginError, SpoolConfig};
 
@@ -168,12 +169,9 @@ impl Config {
 }
 
 impl Config {
-    /// Pages of this tool's rings; what was said last counts.
+    /// Pages of this tool's rings.
     pub(crate) fn pages(&self, probe: Probe) -> Option<u32> {
-        let mut sizes = self.perf_pages.iter().rev();
-        sizes
-            .find(|size| size.probe == probe)
-            .map(|size| size.pages)
+        options::pages(&self.perf_pages, probe)
     }
 }
 

@@ -133,7 +133,7 @@ fn probe(args: ProbeArgs) -> ExitCode {
         },
         tools_dirs: args.tools_dir,
         filter_map: args.map,
-        page_cnt: None,
+        page_cnt: options::pages(&args.perf_pages, args.probe),
         heal: Vec::new(),
         restart: false,
     };
