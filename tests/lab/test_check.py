@@ -99,7 +99,8 @@ class Run:
         statuses = [{"probe": probe, "state": "attached", "took_ms": 1500} for probe in PROBES]
         for probe in PROBES:
             published = sum(record["probe"] == probe for _, record in self.records)
-            ledger = dict.fromkeys(("unattributed", "unparsed", "dropped", "lost_samples", "lost_in_host", "restarts"), 0)
+            ledger = dict.fromkeys(("unattributed", "unparsed", "dropped", "restarts"), 0)
+            ledger |= dict.fromkeys(("skipped", "lost_samples", "lost_in_host"), 0)
             ledger |= {"printed": published + 9, "outside": 9, "published": published}
             statuses.append({"probe": probe, "state": "stopped", "ledger": ledger})
         evidence = Evidence(run, self.processes, self.records, statuses, [], [], [], {"local": "", "listen": ""})
@@ -243,7 +244,7 @@ class Verdict(unittest.TestCase):
         self.assert_against("published by the ledger")
 
     def test_anything_lost_or_restarted(self) -> None:
-        for where in ("lost_samples", "lost_in_host", "unparsed", "dropped", "restarts"):
+        for where in ("skipped", "lost_samples", "lost_in_host", "unparsed", "dropped", "restarts"):
             with self.subTest(where):
                 self.evidence = copy.deepcopy(Run().evidence())
                 rules.ledgers(self.evidence)["biosnoop"][where] = 1

@@ -61,6 +61,7 @@ pub(crate) fn checks(facts: &Facts) -> Vec<Check> {
         system::perf_events(facts),
         system::btf(facts),
         system::raw_tracepoints(facts),
+        system::skipped_runs(facts),
     ];
     checks.extend(
         [

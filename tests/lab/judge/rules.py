@@ -138,8 +138,8 @@ def ledgers(evidence: Evidence) -> dict:
 
 
 def lost(ledger: dict) -> int:
-    """Events that existed and did not come out: before the tool, on the way to the agent, in it."""
-    return sum(ledger[where] for where in ("lost_samples", "lost_in_host", "unparsed", "dropped"))
+    """Events that existed, or may have, and did not come out: before the tool, on the way to the agent, in it."""
+    return sum(ledger[where] for where in ("skipped", "lost_samples", "lost_in_host", "unparsed", "dropped"))
 
 
 def ledgers_balance(evidence: Evidence):
