@@ -38,6 +38,9 @@ const LAST_WORDS: usize = 2000;
 const LOG: &str = "log";
 /// Its configuration's.
 const CONFIGURATION: &str = "server.conf";
+/// How far the server's memory may grow until it is swept, in percent of what it uses: that is little, and
+/// what it passes on is garbage at once.
+const GARBAGE: &str = "400";
 /// How long the server waits for a reader that takes nothing, before it drops what is meant for it.
 const WRITE_DEADLINE: &str = "60s";
 
@@ -193,6 +196,8 @@ impl Server {
         command
             .arg("-c")
             .arg(&config)
+            .env("GOGC", GARBAGE)
+            .envs(plan.reach.threads())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         child::prepare(&mut command);
@@ -332,6 +337,12 @@ impl Reach {
             "timeout": LOGIN_TIME,
         });
         Ok(Some(ca))
+    }
+
+    /// How many threads of the server may run at once, as its runtime is told. One publisher and one reader
+    /// on a machine that is being traced wake each other for every message if it is more than one.
+    fn threads(&self) -> Option<(&'static str, &'static str)> {
+        matches!(self, Self::Loopback).then_some(("GOMAXPROCS", "1"))
     }
 
     /// How the hub reaches it.

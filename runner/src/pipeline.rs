@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -18,6 +19,8 @@ use crate::send::Message;
 
 /// Bytes of a payload that are kept free for the members other than `raw` and `args`.
 const ENVELOPE_ROOM: usize = 8 << 10;
+/// Bytes of a time before its fraction: `2026-11-23T18:00:00`.
+const SECOND: usize = 19;
 /// Bytes of payloads that share their memory.
 const PIECE: usize = 32 << 10;
 
@@ -130,15 +133,16 @@ impl Pipeline {
             place.insert(Named::new(target, self.probe, &self.identity));
         }
         let names = &self.targets[&target];
+        let (time, sys_time) = self.clock.at(now);
         let mut envelope = Envelope {
             session: Cow::Borrowed(&self.identity.session),
             seq: self.ledger.number(),
-            time: Cow::Owned(format!("{now:.9}")),
+            time: Cow::Borrowed(time),
             node: Cow::Borrowed(&self.identity.node),
             namespace: Cow::Borrowed(&names.namespace),
             pod: Cow::Borrowed(&names.pod),
             container: Cow::Borrowed(&names.container),
-            sys_time: clock.unwrap_or_else(|| self.clock.at(now)),
+            sys_time: clock.unwrap_or(sys_time),
             record,
             pid_ns,
             by: match by {
@@ -247,30 +251,38 @@ impl Payloads {
     }
 }
 
-/// The node's wall clock, worked out once a second.
+/// The time of a record, worked out once a second but for its fraction.
 #[derive(Default)]
 struct NodeClock {
-    last: Option<(i64, Clock)>,
+    second: Option<(i64, Clock)>,
+    /// RFC 3339, UTC, nanoseconds.
+    utc: String,
 }
 
 impl NodeClock {
-    fn at(&mut self, now: Timestamp) -> Clock {
-        let second = now.as_second();
-        match self.last {
-            Some((cached, clock)) if cached == second => clock,
-            _ => {
-                let local = now.to_zoned_datetime(jiff::tz::TimeZone::system());
-                let part = |value: i8| u8::try_from(value).unwrap_or(0);
-                let clock = Clock::new(
-                    part(local.hour()),
-                    part(local.minute()),
-                    part(local.second()),
-                )
-                .expect("a civil time has an hour below 24 and minutes below 60");
-                self.last = Some((second, clock));
-                clock
-            }
-        }
+    /// The time in UTC, and the time of day on this node.
+    fn at(&mut self, now: Timestamp) -> (&str, Clock) {
+        let clock = match self.second {
+            Some((second, clock)) if second == now.as_second() => clock,
+            _ => self.turn(now),
+        };
+        self.utc.truncate(SECOND);
+        write!(self.utc, ".{:09}Z", now.subsec_nanosecond()).expect("a string takes every write");
+        (&self.utc, clock)
+    }
+
+    fn turn(&mut self, now: Timestamp) -> Clock {
+        let local = now.to_zoned_datetime(jiff::tz::TimeZone::system());
+        let part = |value: i8| u8::try_from(value).unwrap_or(0);
+        let clock = Clock::new(
+            part(local.hour()),
+            part(local.minute()),
+            part(local.second()),
+        )
+        .expect("a civil time has an hour below 24 and minutes below 60");
+        self.second = Some((now.as_second(), clock));
+        self.utc = format!("{now:.0}");
+        clock
     }
 }
 
@@ -283,11 +295,14 @@ mod tests {
     #[test]
     fn the_clock_is_worked_out_anew_each_second() {
         let mut clock = NodeClock::default();
-        let first = clock.at(Timestamp::from_second(1_000_000_000).unwrap());
-        let same = clock.at(Timestamp::new(1_000_000_000, 999_999_999).unwrap());
-        let next = clock.at(Timestamp::from_second(1_000_000_001).unwrap());
-        assert_eq!(first, same);
-        assert_ne!(first, next);
+        let mut last = None;
+        for (second, nanosecond) in [(0, 0), (0, 7), (0, 999_999_999), (1, 0), (61, 120_000_000)] {
+            let now = Timestamp::new(1_000_000_000 + second, nanosecond).unwrap();
+            let (utc, here) = clock.at(now);
+            assert_eq!(utc, format!("{now:.9}"));
+            assert_eq!(last == Some(here), second == 0 && nanosecond > 0);
+            last = Some(here);
+        }
     }
 
     #[test]

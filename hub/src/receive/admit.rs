@@ -1,6 +1,7 @@
 //! Whether a message is what its subject says. Whoever may publish may publish anything.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use probeparser::wire::{DecodeError, Envelope, Status, StatusSubject, Subject, SubjectError};
 
@@ -19,7 +20,7 @@ pub(crate) enum Message<'a> {
 /// Reads messages. Their subjects are few and come again and again, so that each is read once.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    subjects: HashMap<String, Source>,
+    subjects: HashMap<String, Arc<Source>>,
 }
 
 /// What a subject says.
@@ -67,24 +68,26 @@ impl Gate {
         subject: &str,
         payload: &'a [u8],
     ) -> Result<Message<'a>, Refusal> {
-        match self.source(subject)? {
+        match &*self.source(subject)? {
             Source::Agent(subject) => status(subject, payload),
             Source::Probe(subject) => record(subject, payload),
         }
     }
 
-    fn source(&mut self, subject: &str) -> Result<&Source, Refusal> {
-        if !self.subjects.contains_key(subject) {
-            let source = match subject.parse() {
-                Ok(agent) => Source::Agent(agent),
-                Err(_) => Source::Probe(subject.parse()?),
-            };
-            if self.subjects.len() >= MAX_SUBJECTS {
-                self.subjects.clear();
-            }
-            self.subjects.insert(subject.to_owned(), source);
+    fn source(&mut self, subject: &str) -> Result<Arc<Source>, Refusal> {
+        if let Some(source) = self.subjects.get(subject) {
+            return Ok(Arc::clone(source));
         }
-        Ok(&self.subjects[subject])
+        let source = Arc::new(match subject.parse() {
+            Ok(agent) => Source::Agent(agent),
+            Err(_) => Source::Probe(subject.parse()?),
+        });
+        if self.subjects.len() >= MAX_SUBJECTS {
+            self.subjects.clear();
+        }
+        self.subjects
+            .insert(subject.to_owned(), Arc::clone(&source));
+        Ok(source)
     }
 }
 

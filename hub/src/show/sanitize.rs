@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 /// Appends `bytes`, escaped: `\n`, `\r`, `\t`, `\x1b` for other control characters and bytes that
 /// aren't UTF-8, `\u{202e}` for characters beyond ASCII that steer instead of show.
 pub fn push(out: &mut Vec<u8>, bytes: &[u8]) {
-    if bytes.iter().all(|byte| matches!(byte, 0x20..=0x7e)) {
+    if is_plain(bytes) {
         out.extend_from_slice(bytes);
         return;
     }
@@ -33,14 +33,20 @@ pub fn push(out: &mut Vec<u8>, bytes: &[u8]) {
 /// `bytes`, escaped, as text.
 pub fn visible<B: AsRef<[u8]> + ?Sized>(bytes: &B) -> Cow<'_, str> {
     let bytes = bytes.as_ref();
+    let plain = is_plain(bytes);
     match str::from_utf8(bytes) {
-        Ok(text) if !text.chars().any(steers) => Cow::Borrowed(text),
+        Ok(text) if plain || !text.chars().any(steers) => Cow::Borrowed(text),
         _ => {
             let mut out = Vec::with_capacity(bytes.len() + 16);
             push(&mut out, bytes);
             Cow::Owned(String::from_utf8(out).expect("what is not UTF-8 has been escaped"))
         }
     }
+}
+
+/// Whether it is ASCII that shows itself, as nearly all that tools print.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, 0x20..=0x7e))
 }
 
 fn push_escape(out: &mut Vec<u8>, c: char) {
@@ -58,7 +64,7 @@ fn push_escape(out: &mut Vec<u8>, c: char) {
 /// characters stand only inside its strings, so that it stays the same object.
 #[must_use]
 pub fn json_for_terminal(object: String) -> String {
-    if object.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
+    if is_plain(object.as_bytes()) {
         return object;
     }
     let mut escaped = String::with_capacity(object.len() + 16);

@@ -13,7 +13,7 @@ use super::port::{self, Port};
 
 /// Longest time that a line waits for others.
 const TICK: Duration = Duration::from_millis(5);
-/// Lines that follow each other faster than this are a burst.
+/// Lines that follow each other faster than this, on average, are a burst.
 const GAP: Duration = Duration::from_millis(1);
 /// Lines of a burst that are sent one by one before batches begin.
 const WARM_UP: u32 = 64;
@@ -26,6 +26,8 @@ static CALL: Condvar = Condvar::new();
 #[derive(Debug)]
 pub(super) struct Pace {
     last: Instant,
+    /// Lines since then.
+    lines: u32,
     burst: u32,
     sweeper: Sweeper,
 }
@@ -41,20 +43,26 @@ impl Pace {
     pub(super) fn new() -> Self {
         Self {
             last: Instant::now(),
+            lines: 0,
             burst: 0,
             sweeper: Sweeper::None,
         }
     }
 
-    /// True when what is queued may wait for more; the sweeper is awake then.
-    pub(super) fn may_wait(&mut self) -> bool {
-        let now = Instant::now();
-        let gap = now.duration_since(std::mem::replace(&mut self.last, now));
-        self.burst = if gap < GAP {
-            self.burst.saturating_add(1)
-        } else {
-            0
-        };
+    /// True when what is queued may wait for more; the sweeper is awake then. The clock is not asked for a
+    /// line that finds others waiting in a burst: it goes with them.
+    pub(super) fn may_wait(&mut self, others_wait: bool) -> bool {
+        self.lines = self.lines.saturating_add(1);
+        if !others_wait || self.burst <= WARM_UP {
+            let now = Instant::now();
+            let time = now.duration_since(std::mem::replace(&mut self.last, now));
+            let lines = std::mem::take(&mut self.lines);
+            self.burst = if time < GAP.saturating_mul(lines) {
+                self.burst.saturating_add(lines)
+            } else {
+                0
+            };
+        }
         self.burst > WARM_UP && self.wake_sweeper()
     }
 

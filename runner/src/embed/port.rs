@@ -73,6 +73,7 @@ pub(super) fn write(py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
         attached,
         loaded,
     } = port;
+    let others_wait = !outlet.is_empty();
     let mut lines = 0;
     capture.write(bytes, |line| {
         lines += 1;
@@ -83,7 +84,7 @@ pub(super) fn write(py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
         }
         outlet.queue(&frame(&line));
     });
-    if lines == 0 || (pace.may_wait() && !outlet.has_batch()) {
+    if lines == 0 || (pace.may_wait(others_wait) && !outlet.has_batch()) {
         return Ok(());
     }
     drop(guard);
