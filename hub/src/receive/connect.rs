@@ -20,7 +20,7 @@ use super::kept::{self, KeptError, KeptReader, Part};
 
 /// How long a server may take to confirm a subscription.
 pub(super) const CONFIRMATION: Duration = Duration::from_secs(5);
-/// How long what the server has sent may be under way.
+/// How long nothing may come of what the server has sent.
 const SETTLING: Duration = Duration::from_secs(2);
 /// Pause between two attempts to connect again: who publishes may be back already.
 const RETRY: Duration = Duration::from_millis(100);
@@ -258,12 +258,26 @@ impl Connection {
     }
 
     /// Waits until everything that the server has sent so far is here. A server that is gone, or
-    /// takes its time, has nothing more to say.
+    /// sends nothing for a while, has nothing more to say.
     ///
     /// The client's own drain does not do that: it ends a subscription as soon as nothing can be
     /// read for a moment, whether or not the server has answered.
     pub(crate) async fn settle(&mut self) {
-        drop(tokio::time::timeout(SETTLING, self.confirm()).await);
+        let statistics = self.client.statistics();
+        let come = || statistics.in_bytes.load(Relaxed);
+        let confirmed = self.confirm();
+        tokio::pin!(confirmed);
+        let mut before = come();
+        while tokio::time::timeout(SETTLING, &mut confirmed)
+            .await
+            .is_err()
+        {
+            let now = come();
+            if now == before {
+                return;
+            }
+            before = now;
+        }
     }
 
     /// Waits until a server that is back has handled the subscription: what is published from then on
