@@ -131,6 +131,7 @@ async fn prepare(config: Config, agent: PathBuf) -> Result<(Reading, Own), Failu
             node: plan.node,
         },
         server,
+        failed: None,
     };
     Ok((reading, own))
 }

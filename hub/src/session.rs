@@ -112,6 +112,8 @@ struct Session {
     told: Told,
     held_up_told: bool,
     missing_told: u64,
+    /// How the first of those failed that the others go on without.
+    failed: Option<Exit>,
 }
 
 impl Session {
@@ -163,6 +165,7 @@ impl Session {
             live,
             board,
             reach: own.as_ref().map(Own::reach),
+            failed: own.as_ref().and_then(|own| own.failed),
             own,
             told: Told::default(),
             held_up_told: false,
@@ -192,7 +195,7 @@ impl Session {
                     Some(News::Enough) => return Ending::Enough,
                     Some(news) => {
                         tell(news, &mut self.board, &mut self.told);
-                        if self.board.is_over() {
+                        if self.board.is_spent() {
                             return Ending::ProbesOver;
                         }
                     }
@@ -235,29 +238,44 @@ impl Session {
     fn heed(&mut self, turn: Turn) -> Option<Ending> {
         match turn {
             Turn::Joined(node) => {
-                self.board.join(node);
+                self.board.join(&node);
                 None
             }
             Turn::Up(node) => {
-                let late = self.board.is_late(&node);
-                self.reach.as_mut()?.runs(node, late, Instant::now());
+                self.reach.as_mut()?.runs(node, Instant::now());
                 None
             }
-            Turn::Down { node, failure } => self.lose(&node, failure),
+            Turn::Replaced(node) => {
+                self.reach.as_mut()?.gone(&node);
+                self.board.replace(&node);
+                None
+            }
+            Turn::Vacated(node) => {
+                self.reach.as_mut()?.gone(&node);
+                self.board.lose(&node);
+                None
+            }
+            Turn::Down { node, failure } => {
+                self.reach.as_mut()?.gone(&node);
+                self.lose(&node, failure)
+            }
             Turn::TargetsOver => Some(Ending::TargetsOver),
             Turn::ServerGone(words) => Some(Ending::ServerGone(words)),
         }
     }
 
-    /// Nothing more will come from an agent.
+    /// Nothing more will come from an agent; the others go on.
     fn lose(&mut self, node: &str, failure: Failure) -> Option<Ending> {
-        self.reach.as_mut()?.gone(node);
         if self.board.is_last(node) {
             return Some(Ending::AgentGone(failure));
         }
         say(format!("{:#}", failure.error));
         self.board.lose(node);
-        self.board.is_over().then_some(Ending::ProbesOver)
+        // What came later was no part of what was asked for in the beginning.
+        if failure.exit != Exit::Done && !self.board.is_late(node) {
+            self.failed.get_or_insert(failure.exit);
+        }
+        self.board.is_spent().then_some(Ending::ProbesOver)
     }
 
     fn look_after_agents(&mut self) -> Option<Ending> {
@@ -265,11 +283,15 @@ impl Session {
             match step {
                 Step::Say(line) => say(line),
                 Step::GiveUp(unreachable) => return Some(Ending::Unreachable(unreachable)),
+                Step::Lose(unreachable) if self.board.is_last(&unreachable.node) => {
+                    return Some(Ending::Unreachable(unreachable));
+                }
                 Step::Lose(unreachable) => {
                     let node = unreachable.node.clone();
-                    if let Some(ending) = self.lose(&node, Failure::new(Exit::Failed, unreachable))
-                    {
-                        return Some(ending);
+                    self.reach.as_mut()?.gone(&node);
+                    let ending = self.lose(&node, Failure::new(Exit::Failed, unreachable));
+                    if ending.is_some() {
+                        return ending;
                     }
                 }
             }
@@ -297,6 +319,7 @@ impl Session {
             written,
             mut held_up_told,
             own,
+            failed,
             ..
         } = self;
         let rest = async {
@@ -344,9 +367,13 @@ impl Session {
             }
         }
         farewell.and(ended)?;
-        match ending.verdict(&self.board)? {
-            Exit::Done if strict && summary.lost => Ok(Exit::Loss),
-            exit => Ok(exit),
+        match (ending.verdict(&self.board)?, failed) {
+            (Exit::Done, Some(exit)) => Err(Failure::new(
+                exit,
+                anyhow!("not all that was asked for was traced: what failed is said above"),
+            )),
+            (Exit::Done, None) if strict && summary.lost => Ok(Exit::Loss),
+            (exit, _) => Ok(exit),
         }
     }
 

@@ -9,6 +9,7 @@ mod fleet;
 mod follow;
 mod pick;
 mod place;
+mod post;
 mod recruit;
 
 use std::io::Write as _;
@@ -177,6 +178,7 @@ async fn round(
     let own = Own {
         session: base.session.to_string(),
         server: place.server,
+        failed: found.failed,
         agents: Agents::Pods(Fleet::launch(
             base,
             bundles,

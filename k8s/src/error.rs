@@ -175,11 +175,10 @@ impl ApiError {
     /// Which kind of failure this is.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        match self.cause {
-            Cause::Forbidden { .. } | Cause::Unauthorized { .. } | Cause::Login { .. } => {
-                Kind::Forbidden
-            }
-            _ => Kind::Failed,
+        if self.cause.is_refusal() {
+            Kind::Forbidden
+        } else {
+            Kind::Failed
         }
     }
 
@@ -193,6 +192,15 @@ impl ApiError {
 }
 
 impl Cause {
+    /// Whether the cluster says no to who is asking, so that asking again makes no difference.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Forbidden { .. } | Self::Unauthorized { .. } | Self::Login { .. }
+        )
+    }
+
     pub(crate) fn of(server: &str, error: &kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::of_status(status),

@@ -161,6 +161,12 @@ pub async fn resolve_if_any(cluster: &Cluster, query: &Query) -> Result<Targets,
 }
 
 async fn nothing_there(cluster: &Cluster, selection: &Selection) -> TargetError {
+    if let Some(namespace) = &selection.namespace
+        && is_unknown(cluster, namespace).await
+    {
+        let namespace = namespace.clone();
+        return TargetError::NoNamespace { namespace };
+    }
     let Some(name) = &selection.name else {
         return TargetError::NoMatch {
             what: visible(&selection.asked),
@@ -188,4 +194,12 @@ async fn nothing_there(cluster: &Cluster, selection: &Selection) -> TargetError 
         namespace: selection.place(),
         hint,
     }
+}
+
+/// Whether it is certain that there is no such namespace: who may not ask does not know.
+async fn is_unknown(cluster: &Cluster, namespace: &str) -> bool {
+    let api: Api<Namespace> = Api::all(cluster.client());
+    let one = ListParams::default().fields(&format!("metadata.name={namespace}"));
+    let found = listing::all(cluster, &api, &one, "list the namespaces").await;
+    found.is_ok_and(|found| found.items.is_empty())
 }

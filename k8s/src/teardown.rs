@@ -71,7 +71,7 @@ pub async fn tear_down(
     tell: impl FnMut(&Cause) + Send,
 ) -> Result<Vec<String>, Error> {
     let all = session.selector();
-    remove(cluster, namespace, session, all, deadline, tell).await
+    remove(cluster, namespace, session, (all, None), deadline, tell).await
 }
 
 /// The same for the agents alone: their last words still need the session's NATS server.
@@ -86,14 +86,31 @@ pub async fn end_agents(
     tell: impl FnMut(&Cause) + Send,
 ) -> Result<Vec<String>, Error> {
     let agents = format!("{},{APP}={AGENT}", session.selector());
-    remove(cluster, namespace, session, agents, deadline, tell).await
+    remove(cluster, namespace, session, (agents, None), deadline, tell).await
+}
+
+/// The same for one pod and what belongs to it, so that another one can have its name.
+///
+/// # Errors
+/// [`TeardownError`] naming what stays.
+pub async fn end_one(
+    cluster: &Cluster,
+    namespace: &str,
+    session: &Session,
+    pod: &str,
+    deadline: Duration,
+    tell: impl FnMut(&Cause) + Send,
+) -> Result<Vec<String>, Error> {
+    let all = session.selector();
+    let one = Some(format!("metadata.name={pod}"));
+    remove(cluster, namespace, session, (all, one), deadline, tell).await
 }
 
 async fn remove(
     cluster: &Cluster,
     namespace: &str,
     session: &Session,
-    selector: String,
+    (labels, fields): (String, Option<String>),
     deadline: Duration,
     mut tell: impl FnMut(&Cause) + Send,
 ) -> Result<Vec<String>, Error> {
@@ -108,7 +125,7 @@ async fn remove(
         told: false,
     };
     // Late or not, what is left says it.
-    tokio::time::timeout(deadline, removal.run(selector))
+    tokio::time::timeout(deadline, removal.run(labels, fields))
         .await
         .ok();
     let left = removal.left();
@@ -156,10 +173,12 @@ struct Removal<'a> {
 }
 
 impl Removal<'_> {
-    async fn run(&mut self, selector: String) {
+    async fn run(&mut self, labels: String, fields: Option<String>) {
         let api: Api<Pod> = Api::namespaced(self.cluster.client(), self.namespace);
         let doing = format!("watch the pods of the namespace {}", self.namespace);
-        let mut pods = Watching::new(self.cluster, api, doing).labels(Some(selector));
+        let mut pods = Watching::new(self.cluster, api, doing)
+            .labels(Some(labels))
+            .fields(fields);
         while !self.is_settled() {
             let again = self.trouble.values().any(|trouble| !trouble.lasting);
             tokio::select! {
@@ -178,7 +197,7 @@ impl Removal<'_> {
                     }
                     Seen::Failed(cause) => {
                         self.listed = Err(cause.to_string());
-                        if is_refusal(&cause) {
+                        if cause.is_refusal() {
                             self.refused = true;
                             return;
                         }
@@ -231,7 +250,7 @@ impl Removal<'_> {
         let key = (thing, name.to_owned());
         match outcome {
             Err(error) if !error.is_not_found() => {
-                let lasting = is_refusal(&error.cause);
+                let lasting = error.cause.is_refusal();
                 self.refused |= lasting;
                 if !lasting {
                     self.held_up(&error.cause);
@@ -294,13 +313,6 @@ where
         .call(doing, api.delete(name, &DeleteParams::default()))
         .await
         .map(drop)
-}
-
-fn is_refusal(cause: &Cause) -> bool {
-    matches!(
-        cause,
-        Cause::Forbidden { .. } | Cause::Unauthorized { .. } | Cause::Login { .. }
-    )
 }
 
 /// Why a pod that was deleted is still there.

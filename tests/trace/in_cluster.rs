@@ -82,7 +82,7 @@ async fn a_server_in_the_cluster_carries_the_session_and_goes_with_it() {
             add_node(&lab, &there).await;
             add_pod(&lab, "web-2", &there, &container).await;
             hub.said_until(&format!(
-                "web-2 has started on the node {there}, which has no agent: start x-tracer again"
+                "the node {there} gets no agent: it can't log in: "
             ))
             .await;
         }

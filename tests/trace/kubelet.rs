@@ -12,7 +12,8 @@ use futures_util::TryStreamExt;
 use k8s_openapi::api::core::v1::{Binding, Container, HostAlias, Pod, Secret};
 use kube::ResourceExt;
 use kube::api::{
-    Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams,
+    Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, WatchEvent,
+    WatchParams,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -35,6 +36,9 @@ pub(crate) const POD_IP: &str = "127.0.0.42";
 /// Where pods find their Secret.
 const SECRETS: &str = "/etc/x-tracer/nats";
 
+/// The annotation that has a pod evicted, with the words for it.
+const EVICT: &str = "x-tracer.test/evict";
+
 /// A kubelet at work. Dropped, it ends its pods' processes.
 pub(crate) struct Kubelet(JoinHandle<()>);
 
@@ -50,6 +54,13 @@ impl Kubelet {
         Self(tokio::spawn(pods.watch()))
     }
 
+    /// Has a pod evicted for this reason.
+    pub(crate) async fn evict(lab: &Lab, pod: &str, why: &str) {
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {EVICT: why}}}));
+        let params = PatchParams::default();
+        lab.pods().patch(pod, &params, &patch).await.unwrap();
+    }
+
     /// What it looks after.
     pub(crate) fn ours() -> ListParams {
         ListParams::default().labels(OURS)
@@ -59,6 +70,22 @@ impl Kubelet {
 impl Drop for Kubelet {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// Why a pod is to end.
+enum Wish {
+    Delete,
+    Evict(String),
+}
+
+impl Wish {
+    /// What is wished for a pod.
+    fn of(pod: &Pod) -> Option<Self> {
+        if pod.metadata.deletion_timestamp.is_some() {
+            return Some(Self::Delete);
+        }
+        pod.annotations().get(EVICT).cloned().map(Self::Evict)
     }
 }
 
@@ -73,21 +100,23 @@ struct Pods {
 
 impl Pods {
     async fn watch(self) {
-        let mut deletions = HashMap::new();
+        let mut ends: HashMap<String, Option<oneshot::Sender<Wish>>> = HashMap::new();
         // Aborted with this task; a child is killed when it is dropped.
         let mut running = JoinSet::new();
         let (mut version, mut seen) = self.list().await;
         loop {
             for pod in seen.drain(..) {
-                let name = pod.name_any();
-                if pod.metadata.deletion_timestamp.is_some() {
+                match (Wish::of(&pod), ends.entry(pod.name_any())) {
                     // Sent once: what follows is about the same end.
-                    let delete: Option<oneshot::Sender<()>> = deletions.remove(&name);
-                    delete.map(|delete| delete.send(()).ok());
-                } else if let Entry::Vacant(unknown) = deletions.entry(name) {
-                    let (delete, deleted) = oneshot::channel();
-                    unknown.insert(delete);
-                    running.spawn(self.clone().run(pod, deleted));
+                    (Some(wish), Entry::Occupied(mut known)) => {
+                        known.get_mut().take().map(|end| end.send(wish).ok());
+                    }
+                    (None, Entry::Vacant(unknown)) => {
+                        let (end, wished) = oneshot::channel();
+                        unknown.insert(Some(end));
+                        running.spawn(self.clone().run(pod, wished));
+                    }
+                    _ => {}
                 }
             }
             let params = WatchParams::default().labels(OURS);
@@ -104,7 +133,7 @@ impl Pods {
                     }
                     Ok(Some(WatchEvent::Deleted(pod))) => {
                         version = pod.resource_version().unwrap();
-                        deletions.remove(&pod.name_any());
+                        ends.remove(&pod.name_any());
                     }
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => break,
@@ -121,8 +150,8 @@ impl Pods {
         (version, list.items)
     }
 
-    async fn run(self, pod: Pod, mut deleted: oneshot::Receiver<()>) {
-        let name = pod.name_any();
+    async fn run(self, pod: Pod, mut wished: oneshot::Receiver<Wish>) {
+        let (name, uid) = (pod.name_any(), pod.uid());
         let spec = pod.spec.unwrap();
         if spec.node_name.is_none() {
             let wanted = spec.node_selector.unwrap_or_default();
@@ -156,17 +185,38 @@ impl Pods {
                 let said = String::from_utf8_lossy(said);
                 let state = json!({"terminated": {"exitCode": code, "reason": reason, "message": said}});
                 self.report(&name, phase, &state).await;
-                deleted.await.ok();
+                wished.await.ok();
             }
-            _ = &mut deleted => {
+            wish = &mut wished => {
                 let pid = i32::try_from(child.id().unwrap()).unwrap();
                 kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
                 log.read_to_string(&mut said).await.unwrap();
                 child.wait().await.unwrap();
+                if let Ok(Wish::Evict(why)) = wish {
+                    // It stays for whoever wants to know why.
+                    let status = json!({"phase": "Failed", "reason": "Evicted", "message": why});
+                    let patch = Patch::Merge(json!({"status": status}));
+                    let params = PatchParams::default();
+                    insist(|| self.api.patch_status(&name, &params, &patch)).await;
+                    return;
+                }
             }
         }
-        let at_once = DeleteParams::default().grace_period(0);
-        insist(|| self.api.delete(&name, &at_once)).await;
+        let at_once = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid,
+                ..Preconditions::default()
+            }),
+            ..DeleteParams::default().grace_period(0)
+        };
+        // One that had ended is gone already, and another one may have its name.
+        insist(|| async {
+            match self.api.delete(&name, &at_once).await {
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+                outcome => outcome.map(drop),
+            }
+        })
+        .await;
     }
 
     async fn bind(&self, pod: &str, node: &str) {

@@ -48,5 +48,6 @@ mod odd;
 mod original;
 mod pick;
 mod refuse;
+mod replaced;
 mod shared;
 mod wait;

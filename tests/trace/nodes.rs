@@ -1,7 +1,7 @@
 //! Pods on several nodes.
 
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::container::Container;
 use crate::feed::Feed;
@@ -46,21 +46,6 @@ async fn each_node_has_an_agent_and_all_records_come_in_one_stream() {
         "a pod and a Secret on each node, however many pods it has: {made:?}"
     );
 
-    // One agent is evicted: the other one goes on.
-    let all = lab.pods().list(&Kubelet::ours()).await.unwrap();
-    let lost = all
-        .iter()
-        .find(|pod| pod.spec.as_ref().unwrap().node_name.as_ref() == Some(&there))
-        .and_then(|pod| pod.metadata.name.as_deref());
-    let evicted =
-        json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory."});
-    lab.set_status(lost.unwrap(), evicted).await;
-    hub.said_until(&format!(
-        "the agent on the node {there} ended by itself (Failed, Evicted), saying: The node was low on memory."
-    ))
-    .await;
-    let _feeding = feed.line(tcpconnect(web.pid, "rest", 80));
-    hub.record("rest").await;
     hub.signal(Signal::SIGINT);
     let ended = hub.end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.said);

@@ -24,6 +24,8 @@ pub(crate) struct Own {
     pub agents: Agents,
     /// The server, unless the user named one.
     pub server: Option<Server>,
+    /// How something failed already that the others go on without.
+    pub failed: Option<Exit>,
 }
 
 /// Those who trace.
@@ -46,7 +48,11 @@ pub(crate) enum Turn {
     Joined(String),
     /// The agent on this node runs, and is to be heard of.
     Up(String),
-    /// The agent on this node did not come up, or has ended by itself.
+    /// The agent on this node was taken away and is gone, and another one comes.
+    Replaced(String),
+    /// The agent on this node was taken away, and there is nothing left for another one.
+    Vacated(String),
+    /// The agent on this node did not come up, has ended by itself, or can't be replaced.
     Down {
         /// The node.
         node: String,
@@ -66,11 +72,7 @@ impl Own {
             Agents::Child { node, .. } => [node.clone()].into(),
             Agents::Pods(fleet) => fleet.nodes().map(str::to_owned).collect(),
         };
-        Crew {
-            session: self.session.clone(),
-            probes: probes.to_vec(),
-            nodes,
-        }
+        Crew::new(self.session.clone(), probes.to_vec(), nodes)
     }
 
     /// The watch over whether the agents reach the server. A child's way to it is this machine.

@@ -32,9 +32,9 @@ pub(crate) struct Unreachable {
 pub(super) enum Step {
     /// To be told.
     Say(String),
-    /// There is no use in waiting.
+    /// Nobody is heard of, and something else can be tried.
     GiveUp(Unreachable),
-    /// There is no use in waiting for one that joined others, which do well without.
+    /// There is no use in waiting for this one.
     Lose(Unreachable),
 }
 
@@ -43,35 +43,32 @@ pub(super) enum Step {
 pub(super) struct Reach {
     unheard: BTreeMap<String, Unheard>,
     remedy: String,
-    patience: Duration,
+    /// Something else can be tried.
+    alternative: bool,
 }
 
 #[derive(Debug)]
 struct Unheard {
     since: Instant,
     told: bool,
-    /// Joined others that were there before.
-    late: bool,
 }
 
 impl Reach {
-    /// Nobody is waited for yet. `remedy` says where the server is and what to do; with `at_once`
-    /// something else will be tried, so that there is no waiting beyond the first doubt.
-    pub(super) fn new(remedy: String, at_once: bool) -> Self {
-        let patience = if at_once { SAY_AFTER } else { GIVE_UP_AFTER };
+    /// Nobody is waited for yet. `remedy` says where the server is and what to do; with an `alternative`
+    /// there is no waiting beyond the first doubt, as long as nobody has reached the server.
+    pub(super) fn new(remedy: String, alternative: bool) -> Self {
         Self {
             unheard: BTreeMap::new(),
             remedy,
-            patience,
+            alternative,
         }
     }
 
-    /// The agent on this node runs from now on; a `late` one has joined others.
-    pub(super) fn runs(&mut self, node: String, late: bool, now: Instant) {
+    /// The agent on this node runs from now on.
+    pub(super) fn runs(&mut self, node: String, now: Instant) {
         let unheard = Unheard {
             since: now,
             told: false,
-            late,
         };
         self.unheard.insert(node, unheard);
     }
@@ -102,10 +99,10 @@ impl Reach {
                 after,
                 remedy: self.remedy.clone(),
             };
-            // Nothing else will be tried for the sake of one that is late.
-            if unheard.late && after >= GIVE_UP_AFTER {
+            // The others do well without one that they have left behind.
+            if after >= GIVE_UP_AFTER {
                 steps.push(Step::Lose(unreachable()));
-            } else if !unheard.late && after >= self.patience {
+            } else if after >= SAY_AFTER && self.alternative && !board.has_heard_any() {
                 steps.push(Step::GiveUp(unreachable()));
             } else if after >= SAY_AFTER && !std::mem::replace(&mut unheard.told, true) {
                 steps.push(Step::Say(unreachable().to_string()));
@@ -124,11 +121,11 @@ mod tests {
     use super::*;
 
     fn board() -> Board {
-        Board::new(Some(Crew {
-            session: "s".into(),
-            probes: vec![Probe::Tcplife],
-            nodes: ["n".into()].into(),
-        }))
+        Board::new(Some(Crew::new(
+            "s".into(),
+            vec![Probe::Tcplife],
+            ["n".into()].into(),
+        )))
     }
 
     fn starting() -> Status {
@@ -142,7 +139,7 @@ mod tests {
     fn silence_is_told_once_and_then_given_up() {
         let (board, start) = (board(), Instant::now());
         let mut reach = Reach::new("open port 6666".into(), false);
-        reach.runs("n".into(), false, start);
+        reach.runs("n".into(), start);
         assert!(reach.look(&board, start).is_empty());
         let steps = reach.look(&board, start + SAY_AFTER);
         assert!(
@@ -151,14 +148,14 @@ mod tests {
         );
         assert!(reach.look(&board, start + SAY_AFTER).is_empty());
         let steps = reach.look(&board, start + GIVE_UP_AFTER);
-        assert!(matches!(&steps[..], [Step::GiveUp(_)]), "{steps:?}");
+        assert!(matches!(&steps[..], [Step::Lose(_)]), "{steps:?}");
     }
 
     #[test]
     fn one_that_is_heard_late_is_welcome() {
         let (mut board, start) = (board(), Instant::now());
         let mut reach = Reach::new(String::new(), false);
-        reach.runs("n".into(), false, start);
+        reach.runs("n".into(), start);
         reach.look(&board, start + SAY_AFTER);
         board.enter(&starting());
         assert_eq!(board.enter(&starting()), Vec::<String>::new());
@@ -172,13 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_joined_others_is_lost_alone() {
-        let start = Instant::now();
+    fn where_another_one_is_heard_nothing_else_is_tried() {
+        let (mut board, start) = (board(), Instant::now());
         let mut reach = Reach::new(String::new(), true);
-        reach.runs("n".into(), true, start);
-        let steps = reach.look(&board(), start + SAY_AFTER);
+        board.enter(&starting());
+        reach.runs("other".into(), start);
+        let steps = reach.look(&board, start + SAY_AFTER);
         assert!(matches!(&steps[..], [Step::Say(_)]), "{steps:?}");
-        let steps = reach.look(&board(), start + GIVE_UP_AFTER);
+        let steps = reach.look(&board, start + GIVE_UP_AFTER);
         assert!(matches!(&steps[..], [Step::Lose(_)]), "{steps:?}");
     }
 
@@ -186,7 +184,7 @@ mod tests {
     fn where_something_else_can_be_tried_there_is_no_waiting() {
         let start = Instant::now();
         let mut reach = Reach::new(String::new(), true);
-        reach.runs("n".into(), false, start);
+        reach.runs("n".into(), start);
         let steps = reach.look(&board(), start + SAY_AFTER);
         assert!(matches!(&steps[..], [Step::GiveUp(_)]), "{steps:?}");
     }

@@ -52,14 +52,16 @@ pub(super) fn summary(board: &Board, tally: &Tally, overrun: u64) -> Summary {
         unattributed = unattributed.saturating_add(withheld);
     }
     if let Some(crew) = board.crew() {
-        let streams = crew
-            .nodes
-            .iter()
-            .flat_map(|node| crew.probes.iter().map(|&probe| crew.stream(node, probe)));
+        let streams = crew.all_streams();
         let silent = streams.filter(|stream| !board.standings().contains_key(stream));
         losses.extend(
             silent.map(|stream| format!("{}: the agent said nothing of it", board.name(&stream))),
         );
+        losses.extend(crew.replaced().map(|(node, times)| {
+            format!(
+                "the agent on the node {node} was replaced {times} times: what it held, and what happened until the next one saw it, is lost and not counted"
+            )
+        }));
     }
     if tally.refused > 0 {
         losses.push(format!(
@@ -267,11 +269,11 @@ mod tests {
     use super::*;
 
     fn own() -> Board {
-        Board::new(Some(Crew {
-            session: "s".into(),
-            probes: vec![Probe::Execsnoop],
-            nodes: ["n".into()].into(),
-        }))
+        Board::new(Some(Crew::new(
+            "s".into(),
+            vec![Probe::Execsnoop],
+            ["n".into()].into(),
+        )))
     }
 
     fn board(state: State, ledger: Ledger) -> Board {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
+use x_k8s::error::ApiError;
 use x_k8s::find::{
     self, Change, Choice, ContainerId, OwnerKind, Query, Reference, TargetContainer, TargetPod,
     Targets,
@@ -39,6 +40,8 @@ pub(crate) struct Aim {
 pub(crate) struct Found {
     /// Node by node.
     pub nodes: Vec<Node>,
+    /// How another node failed that is to be left out.
+    pub failed: Option<Exit>,
     /// The pods, and how to follow them.
     pub targets: Targets,
     /// Whether pods may come that are not there yet.
@@ -129,12 +132,12 @@ impl Node {
 ///
 /// # Errors
 /// When there is nothing, or a pod that was named can't be traced. Others that can't be are told and
-/// left out.
+/// left out, as are nodes that can't have an agent.
 pub(crate) async fn find(cluster: &Cluster, config: &Config) -> Result<Found, Failure> {
     let aim = &config.aim;
     let all = find::resolve(cluster, &aim.query(cluster)).await?;
     let mut by_node: BTreeMap<&str, Vec<AgentTarget>> = BTreeMap::new();
-    let mut left_out = None;
+    let mut left_out = Vec::new();
     for pod in all.pods() {
         match pod.choose(&aim.choice) {
             Ok(containers) => {
@@ -143,40 +146,68 @@ pub(crate) async fn find(cluster: &Cluster, config: &Config) -> Result<Found, Fa
                 targets.extend(running(pod, &containers));
             }
             Err(error) if aim.names(pod) => return Err(x_k8s::Error::from(error).into()),
-            Err(error) => {
-                // Said one by one; the last one is the error if nothing else is left.
-                if let Some(before) = left_out.replace(error) {
-                    say(format!("left out: {before}"));
-                }
-            }
+            Err(error) => left_out.push(error),
         }
     }
-    if let Some(error) = left_out {
-        if by_node.is_empty() {
-            return Err(x_k8s::Error::from(error).into());
-        }
+    let error = if by_node.is_empty() {
+        // One that may pass is worth to be waited for.
+        let passing = left_out.iter().position(|error| !error.is_lasting());
+        (!left_out.is_empty()).then(|| left_out.remove(passing.unwrap_or_default()))
+    } else {
+        None
+    };
+    for error in left_out {
         say(format!("left out: {error}"));
     }
-    let mut nodes = Vec::with_capacity(by_node.len());
-    for (name, targets) in by_node {
-        nodes.push(Node::of(cluster, config, name, targets).await?);
+    if let Some(error) = error {
+        return Err(x_k8s::Error::from(error).into());
     }
+    let (nodes, failed) = nodes(cluster, config, by_node).await?;
     Ok(Found {
         nodes,
+        failed,
         targets: all,
         open_ended: aim.is_open_ended(),
     })
 }
 
+/// The nodes that can have an agent, and the status of a failure if others can't.
+async fn nodes(
+    cluster: &Cluster,
+    config: &Config,
+    by_node: BTreeMap<&str, Vec<AgentTarget>>,
+) -> Result<(Vec<Node>, Option<Exit>), Failure> {
+    let mut nodes = Vec::with_capacity(by_node.len());
+    let mut unfit = Vec::new();
+    for (name, targets) in by_node {
+        match Node::of(cluster, config, name, targets).await {
+            Ok(node) => nodes.push(node),
+            Err(failure) => unfit.push((name, failure)),
+        }
+    }
+    if nodes.is_empty()
+        && let Some((_, failure)) = unfit.pop()
+    {
+        return Err(failure);
+    }
+    for (name, failure) in &unfit {
+        say(format!(
+            "the node {name} gets no agent, and what is there is not traced: {:#}",
+            failure.error
+        ));
+    }
+    Ok((nodes, unfit.first().map(|(_, failure)| failure.exit)))
+}
+
 /// The same, once there is something, if the user wants to wait for it.
 ///
 /// # Errors
-/// The same, and when an owner of pods is not there.
+/// The same, when waiting makes no difference, and when an owner of pods is not there.
 pub(super) async fn find_or_wait(cluster: &Cluster, config: &Config) -> Result<Found, Failure> {
     let aim = &config.aim;
     loop {
         let why = match find(cluster, config).await {
-            Err(failure) if aim.wait && failure.exit == Exit::NoTarget => failure.error,
+            Err(failure) if aim.wait && may_pass(&failure) => failure.error,
             found => return found,
         };
         let targets = find::resolve_if_any(cluster, &aim.query(cluster)).await?;
@@ -191,12 +222,53 @@ pub(super) async fn find_or_wait(cluster: &Cluster, config: &Config) -> Result<F
         let mut changes = targets.watch(cluster);
         while let Some(change) = changes.next().await {
             match change {
-                Change::ContainerStarted { pod, .. } if pod.choose(&aim.choice).is_ok() => break,
+                Change::Appeared(pod) | Change::ContainerStarted { pod, .. } => {
+                    match pod.choose(&aim.choice) {
+                        Ok(_) => break,
+                        // It is the reason not to wait for this one.
+                        Err(error) if error.is_lasting() && aim.names(&pod) => break,
+                        Err(_) => {}
+                    }
+                }
+                Change::Interrupted(cause) if cause.is_refusal() => {
+                    let doing = "watch the pods to wait for".to_owned();
+                    return Err(x_k8s::Error::from(ApiError { doing, cause }).into());
+                }
                 Change::Interrupted(cause) => say(format!("pods can't be watched now: {cause}")),
                 _ => {}
             }
         }
     }
+}
+
+/// Whether what is not there may come.
+fn may_pass(failure: &Failure) -> bool {
+    let lasts = match failure.error.downcast_ref() {
+        Some(x_k8s::Error::Target(error)) => error.is_lasting(),
+        _ => true,
+    };
+    failure.exit == Exit::NoTarget && !lasts
+}
+
+/// What there is to trace on a node now.
+///
+/// # Errors
+/// When the cluster refuses, or an owner of pods is gone.
+pub(super) async fn on_node(
+    cluster: &Cluster,
+    config: &Config,
+    node: &str,
+) -> Result<Vec<AgentTarget>, Failure> {
+    let aim = &config.aim;
+    let all = find::resolve_if_any(cluster, &aim.query(cluster)).await?;
+    let here = all.pods().into_iter();
+    let here = here.filter(|pod| pod.node.as_deref() == Some(node));
+    // Why the others can't be traced was said when they came.
+    let targets = here.filter_map(|pod| {
+        let containers = pod.choose(&aim.choice).ok()?;
+        Some(running(pod, &containers).collect::<Vec<_>>())
+    });
+    Ok(targets.flatten().collect())
 }
 
 /// Those of a pod's containers that run.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::anyhow;
 use tempfile::NamedTempFile;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
@@ -24,7 +23,7 @@ use super::aim::Found;
 use super::follow::{Followed, follow};
 use super::recruit::{MAX_AGENTS, Recruiter};
 use crate::console::{mention, say};
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::receive::Connection;
 use crate::session::Turn;
 
@@ -115,6 +114,18 @@ impl Base {
         }
     }
 
+    /// Removes a pod of the session with what belongs to it, and waits until it is gone.
+    pub(super) async fn end_one(&self, pod: &str) -> Result<(), Failure> {
+        let Self {
+            cluster,
+            namespace,
+            session,
+            ..
+        } = self;
+        teardown::end_one(cluster, namespace, session, pod, REMOVAL, held_up).await?;
+        Ok(())
+    }
+
     /// Removes all that the session has made, and waits until it is gone.
     pub(super) async fn sweep(&self, within: Duration) -> Result<(), Failure> {
         if !self.made.load(Ordering::Relaxed) {
@@ -167,25 +178,22 @@ impl Fleet {
         link: Link,
         found: &Found,
         choice: &Choice,
-        recruiter: Option<Recruiter>,
+        recruiter: Recruiter,
     ) -> Self {
-        // Each node has three turns at most, and there is one more.
-        let (turns_in, turns) = mpsc::channel(3 * bundles.len().max(MAX_AGENTS) + 1);
+        let (turns_in, turns) = mpsc::channel(MAX_AGENTS);
         let nodes: Vec<_> = bundles.iter().map(|(node, _)| node.clone()).collect();
-        let mut tasks = JoinSet::new();
         let followed = Followed {
             targets: found.targets.clone(),
             choice: choice.clone(),
             open_ended: found.open_ended,
             nodes: nodes.iter().cloned().collect(),
+            failed: BTreeSet::new(),
             orders: link.orders.clone(),
-            recruiter: recruiter.map(|recruiter| Arc::new(Mutex::new(recruiter))),
+            recruiter: Arc::new(Mutex::new(recruiter)),
             first: BTreeSet::new(),
         };
-        tasks.spawn(follow(base.clone(), followed, turns_in.clone()));
-        for (node, bundle) in bundles {
-            tasks.spawn(look_after(base.clone(), node, bundle, turns_in.clone()));
-        }
+        let mut tasks = JoinSet::new();
+        tasks.spawn(follow(base.clone(), followed, bundles, turns_in));
         Self {
             base,
             nodes,
@@ -259,48 +267,4 @@ impl Fleet {
     pub(crate) fn behind(&self) -> String {
         left_behind(&self.base.namespace, &self.base.session)
     }
-}
-
-/// One agent, from its objects to its end or ours.
-pub(super) async fn look_after(
-    base: Base,
-    node: String,
-    bundle: Bundle,
-    turns: mpsc::Sender<Turn>,
-) {
-    let outcome = base.roll_out(&node, &bundle).await;
-    let turn = match outcome {
-        None => return,
-        Some(Err(error)) => Turn::Down {
-            failure: error.into(),
-            node,
-        },
-        Some(Ok(running)) => {
-            // Sent before the end is watched; the channel has room for both.
-            turns.send(Turn::Up(node.clone())).await.ok();
-            tokio::select! {
-                ended = rollout::ended(&base.cluster, &running) => Turn::Down {
-                    failure: failure(&node, &ended),
-                    node,
-                },
-                () = base.stop.cancelled() => return,
-            }
-        }
-    };
-    // A session that is over takes no turns.
-    turns.send(turn).await.ok();
-}
-
-fn failure(node: &str, ended: &rollout::Ended) -> Failure {
-    let said = match ended.said.as_str() {
-        "" => String::new(),
-        said => format!(", saying: {said}"),
-    };
-    Failure::new(
-        Exit::of_agent(ended.exit_code),
-        anyhow!(
-            "the agent on the node {node} ended by itself ({}){said}",
-            ended.how
-        ),
-    )
 }

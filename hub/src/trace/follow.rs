@@ -10,9 +10,11 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use x_k8s::find::{Change, Choice, ContainerId, PodName, TargetPod, Targets};
+use x_k8s::manifest::Bundle;
 
 use super::aim::{running, target};
 use super::fleet::Base;
+use super::post::{Left, Post};
 use super::recruit::{MAX_AGENTS, Newcomer, Recruiter};
 use crate::console::{mention, say};
 use crate::receive::Connection;
@@ -31,21 +33,34 @@ pub(super) struct Followed {
     pub open_ended: bool,
     /// The nodes that have, or are to have, agents.
     pub nodes: BTreeSet<String>,
+    /// The nodes whose agent has ended for a reason that would repeat itself.
+    pub failed: BTreeSet<String>,
     /// The way to give orders to them, if there is one.
     pub orders: Option<Arc<Connection>>,
-    /// Who makes agents for more nodes, if that can be.
-    pub recruiter: Option<Arc<Mutex<Recruiter>>>,
+    /// Who makes agents that come later.
+    pub recruiter: Arc<Mutex<Recruiter>>,
     /// The IDs of the containers that those agents began with.
     pub first: BTreeSet<String>,
 }
 
-/// An agent on one more node, from its making to its end. Gives the node back if none could be made.
-type Recruits = JoinSet<Result<(), String>>;
-
-/// Follows until the session stops.
-pub(super) async fn follow(base: Base, mut followed: Followed, turns: mpsc::Sender<Turn>) {
+/// Brings up the first agents, and follows until the session stops.
+pub(super) async fn follow(
+    base: Base,
+    mut followed: Followed,
+    first: Vec<(String, Bundle)>,
+    turns: mpsc::Sender<Turn>,
+) {
     let stop = base.stop.clone();
-    let mut recruits = Recruits::new();
+    let mut posts = JoinSet::new();
+    for (node, bundle) in first {
+        let post = Post {
+            base: base.clone(),
+            node,
+            recruiter: Arc::clone(&followed.recruiter),
+            turns: turns.clone(),
+        };
+        posts.spawn(post.hold(bundle));
+    }
     let following = async {
         let mut alive: BTreeSet<PodName> = followed
             .targets
@@ -57,9 +72,11 @@ pub(super) async fn follow(base: Base, mut followed: Followed, turns: mpsc::Send
         let mut changes = followed.targets.watch(&base.cluster);
         loop {
             let change = tokio::select! {
-                Some(recruit) = recruits.join_next() => {
-                    if let Ok(Err(node)) = recruit {
-                        followed.nodes.remove(&node);
+                Some(left) = posts.join_next() => {
+                    match left {
+                        Ok(Left::Free(node)) => drop(followed.nodes.remove(&node)),
+                        Ok(Left::Failed(node)) => drop(followed.failed.insert(node)),
+                        Ok(Left::Over) | Err(_) => {}
                     }
                     continue;
                 }
@@ -89,7 +106,7 @@ pub(super) async fn follow(base: Base, mut followed: Followed, turns: mpsc::Send
                     if let Some(newcomer) =
                         started(&base, &mut followed, words, &pod, &container, &id)
                     {
-                        recruits.spawn(newcomer.recruit(base.clone(), turns.clone()));
+                        posts.spawn(newcomer.recruit(base.clone(), turns.clone()));
                     }
                     false
                 }
@@ -127,7 +144,7 @@ pub(super) async fn follow(base: Base, mut followed: Followed, turns: mpsc::Send
         () = stop.cancelled() => {}
     }
     // What they are making is made in full, and removed with the rest.
-    while recruits.join_next().await.is_some() {}
+    while posts.join_next().await.is_some() {}
 }
 
 /// A container runs that did not before. Gives what there is to trace on a node that is to have an agent now.
@@ -153,10 +170,6 @@ fn started(
     let node = pod.node.clone().unwrap_or_default();
     if !followed.nodes.contains(&node) {
         let what = format!("{what} on the node {node}, which has no agent");
-        let Some(recruiter) = followed.recruiter.clone() else {
-            say(format!("{what}: start x-tracer again to trace it as well"));
-            return None;
-        };
         if followed.nodes.len() >= MAX_AGENTS {
             say(format!(
                 "{what} and gets none, as there are {MAX_AGENTS}: start x-tracer again to trace it as well"
@@ -170,10 +183,16 @@ fn started(
             .extend(targets.iter().map(|target| target.id.clone()));
         mention(format!("{what}: one comes"));
         return Some(Newcomer {
-            recruiter,
+            recruiter: Arc::clone(&followed.recruiter),
             node,
             targets,
         });
+    }
+    if followed.failed.contains(&node) {
+        say(format!(
+            "{what} on the node {node}, whose agent has ended, and is not traced: start x-tracer again"
+        ));
+        return None;
     }
     let Some(orders) = followed.orders.clone() else {
         say(format!(

@@ -69,8 +69,8 @@ pub(super) struct Place {
 
 /// Whether agents of more nodes may log in to a server that runs.
 pub(super) enum Door {
-    /// Each needs a login of its own, which the server can't be given any more.
-    Shut,
+    /// Each needs a login of its own, which the server can't be given any more, for this reason.
+    Shut(String),
     /// As the others do.
     Open,
     /// Each with a login of its own, once the server knows that.
@@ -83,12 +83,7 @@ impl Door {
     fn of(server: &Server) -> Self {
         match server.gate() {
             Ok(gate) => Self::Gate(Box::new(gate)),
-            Err(error) => {
-                say(format!(
-                    "nodes that have no agent now will get none: {error}"
-                ));
-                Self::Shut
-            }
+            Err(error) => Self::Shut(error.to_string()),
         }
     }
 }
@@ -249,7 +244,7 @@ impl Place {
             reading,
             server: None,
             // A kubelet takes its time to pass a change of a Secret on.
-            door: Door::Shut,
+            door: Door::Shut("the server in the cluster can't be given more logins".to_owned()),
             link: Link {
                 remedy: format!(
                     "agents connect to {url}, the pod at {ip}: check that no network policy of the namespace {} forbids it, or use --nats URL",

@@ -2,43 +2,37 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tokio::sync::{Mutex, mpsc};
 use x_k8s::manifest::{AgentTarget, Bundle};
 
-use super::aim::Node;
-use super::fleet::{Base, look_after};
+use super::aim::{self, Node};
+use super::fleet::Base;
 use super::place::{Door, Route};
+use super::post::{Left, Post};
 use super::{Config, bundle};
 use crate::console::say;
 use crate::exit::Failure;
-use crate::server::Gate;
 use crate::session::Turn;
 
 /// Agents beyond which a session brings none to another node by itself.
 pub(super) const MAX_AGENTS: usize = 128;
 
-/// What agents of more nodes are made from.
+/// What agents are made from that come later.
 pub(super) struct Recruiter {
     config: Config,
     route: Route,
-    /// Lets them in to the server, where each has a login of its own.
-    gate: Option<Box<Gate>>,
+    door: Door,
 }
 
 impl Recruiter {
-    /// For agents as the session's others; none if no more can log in.
-    pub(super) fn new(config: &Config, route: Route, door: Door) -> Option<Self> {
-        let gate = match door {
-            Door::Shut => return None,
-            Door::Open => None,
-            Door::Gate(gate) => Some(gate),
-        };
-        Some(Self {
+    /// For agents as the session's others.
+    pub(super) fn new(config: &Config, route: Route, door: Door) -> Self {
+        Self {
             config: config.clone(),
             route,
-            gate,
-        })
+            door,
+        }
     }
 
     /// The pod of an agent that traces this on a node, which may log in from now on.
@@ -52,11 +46,33 @@ impl Recruiter {
         targets: Vec<AgentTarget>,
     ) -> Result<Bundle, Failure> {
         let node = Node::of(&base.cluster, &self.config, node, targets).await?;
-        if let Some(gate) = &mut self.gate {
-            let login = gate.admit(&node.name).await.context("it can't log in")?;
-            self.route.add(&node.name, &login, gate.ca());
+        match &mut self.door {
+            Door::Open => {}
+            Door::Gate(gate) => {
+                let login = gate.admit(&node.name).await.context("it can't log in")?;
+                self.route.add(&node.name, &login, gate.ca());
+            }
+            Door::Shut(_) if self.route.knows(&node.name) => {}
+            Door::Shut(why) => return Err(anyhow!("it can't log in: {why}").into()),
         }
         bundle(&self.config, base, &node, &self.route)
+    }
+
+    /// The pod of another agent for a node that had one, for what there is to trace now; none if there is
+    /// nothing.
+    ///
+    /// # Errors
+    /// The same, and when the cluster refuses.
+    pub(super) async fn again(
+        &mut self,
+        base: &Base,
+        node: &str,
+    ) -> Result<Option<Bundle>, Failure> {
+        let targets = aim::on_node(&base.cluster, &self.config, node).await?;
+        if targets.is_empty() {
+            return Ok(None);
+        }
+        self.recruit(base, node, targets).await.map(Some)
     }
 }
 
@@ -71,8 +87,8 @@ pub(super) struct Newcomer {
 }
 
 impl Newcomer {
-    /// Brings its agent up and looks after it. Gives the node back if none could be made.
-    pub(super) async fn recruit(self, base: Base, turns: mpsc::Sender<Turn>) -> Result<(), String> {
+    /// Brings its agent up and looks after it.
+    pub(super) async fn recruit(self, base: Base, turns: mpsc::Sender<Turn>) -> Left {
         let Self {
             recruiter,
             node,
@@ -81,7 +97,7 @@ impl Newcomer {
         let made = async { recruiter.lock().await.recruit(&base, &node, targets).await };
         let made = tokio::select! {
             made = made => made,
-            () = base.stop.cancelled() => return Ok(()),
+            () = base.stop.cancelled() => return Left::Over,
         };
         let bundle = match made {
             Ok(bundle) => bundle,
@@ -90,13 +106,19 @@ impl Newcomer {
                     "the node {node} gets no agent: {:#}; start x-tracer again to trace what is there as well",
                     failure.error
                 ));
-                return Err(node);
+                return Left::Free(node);
             }
         };
         // A session that is over takes no turns, and wants no agent.
-        if turns.send(Turn::Joined(node.clone())).await.is_ok() {
-            Box::pin(look_after(base, node, bundle, turns)).await;
+        if turns.send(Turn::Joined(node.clone())).await.is_err() {
+            return Left::Over;
         }
-        Ok(())
+        let post = Post {
+            base,
+            node,
+            recruiter,
+            turns,
+        };
+        Box::pin(post.hold(bundle)).await
     }
 }

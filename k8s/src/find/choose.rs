@@ -104,6 +104,13 @@ pub enum Odd {
     Empty,
 }
 
+impl Odd {
+    /// Whether it is so as long as the pod is.
+    pub(super) fn is_lasting(&self) -> bool {
+        matches!(self, Self::HostPid | Self::UnknownContainer { .. })
+    }
+}
+
 impl TargetPod {
     /// The containers to trace: the one that was named, or all that run.
     ///

@@ -18,6 +18,14 @@ pub enum TargetError {
         /// What is there instead, and the next step.
         hint: String,
     },
+    /// No such namespace.
+    #[error(
+        "there is no namespace {namespace}; see which there are with: kubectl get namespaces, and choose one with -n"
+    )]
+    NoNamespace {
+        /// Its name.
+        namespace: String,
+    },
     /// A selector, or an owner's selector, matches nothing now.
     #[error(
         "no pod matches {what} in the namespace {namespace}; check it with: kubectl get pods {arguments}"
@@ -60,6 +68,16 @@ pub enum TargetError {
 }
 
 impl TargetError {
+    /// Whether waiting makes no difference: it is not what runs that is wrong, but what was asked for.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::NotFound { .. } | Self::NoMatch { .. } => false,
+            Self::Odd { odd, .. } => odd.is_lasting(),
+            _ => true,
+        }
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Reference(_) | Self::OwnerEverywhere { .. } => Kind::Usage,

@@ -19,32 +19,58 @@ pub struct Ended {
     pub how: String,
     /// Its last words, often none.
     pub said: String,
+    /// Somebody else ended it, so that another one may fare better: it was deleted, evicted or preempted, or its
+    /// node went away.
+    pub taken_away: bool,
 }
+
+/// The condition that says so, where the cluster sets it, and the reasons of those that do not.
+const DISRUPTED: &str = "DisruptionTarget";
+const DISRUPTIONS: [&str; 6] = [
+    "Evicted",
+    "NodeLost",
+    "NodeShutdown",
+    "Preempting",
+    "Shutdown",
+    "Terminated",
+];
 
 impl Ended {
     /// What the status says of a container that has ended.
-    pub(super) fn of(status: &PodStatus) -> Option<Self> {
+    fn of(status: &PodStatus) -> Option<Self> {
         let ended = states(status).find_map(|state| state.terminated.as_ref())?;
         let reason = visible(ended.reason.as_deref().unwrap_or("terminated"));
         Some(Self {
             exit_code: Some(ended.exit_code),
             how: format!("{reason}, exit status {}", ended.exit_code),
             said: last_words(ended.message.as_deref().unwrap_or_default()),
+            taken_away: is_disrupted(status),
         })
     }
 
-    fn of_pod(pod: &Pod) -> Option<Self> {
+    /// What a pod says of its own end, if that has come.
+    pub(super) fn of_pod(pod: &Pod) -> Option<Self> {
         let status = pod.status.as_ref()?;
         let phase = status.phase.as_deref().unwrap_or_default();
-        Self::of(status).or_else(|| {
+        let ended = Self::of(status).or_else(|| {
             // The kubelet ends a pod (evicted, deadline exceeded) before it tells of its containers.
             let words = [Some(phase), status.reason.as_deref()];
             matches!(phase, "Failed" | "Succeeded").then(|| Self {
                 exit_code: None,
                 how: visible(&words.into_iter().flatten().collect::<Vec<_>>().join(", ")),
                 said: visible(status.message.as_deref().unwrap_or_default()),
+                taken_away: is_disrupted(status),
             })
-        })
+        })?;
+        // The kubelet ends the containers of a pod that somebody deletes.
+        if pod.metadata.deletion_timestamp.is_some() {
+            return Some(Self {
+                how: format!("deleted; {}", ended.how),
+                taken_away: true,
+                ..ended
+            });
+        }
+        Some(ended)
     }
 
     fn deleted() -> Self {
@@ -52,8 +78,17 @@ impl Ended {
             exit_code: None,
             how: "deleted".to_owned(),
             said: String::new(),
+            taken_away: true,
         }
     }
+}
+
+/// Whether the cluster says that the pod was ended by what happened around it.
+fn is_disrupted(status: &PodStatus) -> bool {
+    let mut conditions = status.conditions.iter().flatten();
+    let reason = status.reason.as_deref().unwrap_or_default();
+    DISRUPTIONS.contains(&reason)
+        || conditions.any(|condition| condition.type_ == DISRUPTED && condition.status == "True")
 }
 
 /// The end of a message: it is the end of a log, whose last lines say why.
@@ -93,7 +128,59 @@ pub async fn ended(cluster: &Cluster, pod: &Running) -> Ended {
 
 #[cfg(test)]
 mod tests {
-    use super::last_words;
+    use k8s_openapi::api::core::v1::Pod;
+    use serde_json::{Value, json};
+
+    use super::{Ended, last_words};
+
+    fn ended(metadata: &Value, status: &Value) -> Option<Ended> {
+        let pod = json!({"metadata": metadata, "status": status});
+        Ended::of_pod(&serde_json::from_value::<Pod>(pod).unwrap())
+    }
+
+    #[test]
+    fn who_was_ended_by_others_was_taken_away() {
+        let state = |code: i32| json!([{"name": "agent", "ready": false, "restartCount": 0, "image": "", "imageID": "", "state": {"terminated": {"exitCode": code, "reason": "Error"}}}]);
+        let deleted = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
+        let conditions = json!([{"type": "DisruptionTarget", "status": "True"}]);
+        for (metadata, status, taken_away) in [
+            (
+                json!({}),
+                json!({"phase": "Failed", "reason": "Evicted"}),
+                true,
+            ),
+            (
+                json!({}),
+                json!({"phase": "Failed", "reason": "DeadlineExceeded"}),
+                false,
+            ),
+            (
+                json!({}),
+                json!({"phase": "Failed", "conditions": conditions, "containerStatuses": state(137)}),
+                true,
+            ),
+            (
+                json!({}),
+                json!({"phase": "Failed", "containerStatuses": state(4)}),
+                false,
+            ),
+            (
+                json!({}),
+                json!({"phase": "Succeeded", "containerStatuses": state(0)}),
+                false,
+            ),
+            (
+                deleted.clone(),
+                json!({"phase": "Running", "containerStatuses": state(0)}),
+                true,
+            ),
+        ] {
+            let ended = ended(&metadata, &status).unwrap();
+            assert_eq!(ended.taken_away, taken_away, "{ended:?} of {status}");
+        }
+        // It is on its way out, and has time for its last words.
+        assert_eq!(ended(&deleted, &json!({"phase": "Running"})), None);
+    }
 
     #[test]
     fn the_last_lines_are_what_is_said() {

@@ -101,6 +101,8 @@ pub enum RolloutError {
         said: String,
         /// The pod's events.
         events: String,
+        /// Somebody else ended it: another one may fare better.
+        taken_away: bool,
     },
     /// Somebody deleted it.
     #[error("the pod {pod} was deleted by somebody else while it started; start again")]
@@ -134,6 +136,16 @@ fn arguments(pod: &str) -> String {
 }
 
 impl RolloutError {
+    /// Whether somebody else ended the pod, so that another one may fare better.
+    #[must_use]
+    pub fn is_taken_away(&self) -> bool {
+        match self {
+            Self::Deleted { .. } => true,
+            Self::Ended { taken_away, .. } => *taken_away,
+            _ => false,
+        }
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::PodSecurity { .. } => Kind::Forbidden,

@@ -261,24 +261,17 @@ impl Progress {
             }
         }
         // A pod that is never started again has ended with its container, whatever its phase still says.
-        if let Some(ended) = Ended::of(status) {
-            let said = match ended.said.as_str() {
-                "" => String::new(),
-                said => format!(", saying: {said}"),
-            };
-            return Some(RolloutError::Ended {
-                pod: name,
-                how: ended.how,
-                said,
-                events,
-            });
-        }
-        let phase = status.phase.as_deref().unwrap_or_default();
-        matches!(phase, "Failed" | "Succeeded").then(|| RolloutError::Ended {
+        let ended = Ended::of_pod(pod)?;
+        let said = match ended.said.as_str() {
+            "" => String::new(),
+            said => format!(", saying: {said}"),
+        };
+        Some(RolloutError::Ended {
             pod: name,
-            how: described(status),
-            said: String::new(),
+            how: ended.how,
+            said,
             events,
+            taken_away: ended.taken_away,
         })
     }
 

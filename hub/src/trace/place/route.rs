@@ -65,6 +65,14 @@ impl Route {
         }
     }
 
+    /// Whether the agent of this node can log in.
+    pub(in crate::trace) fn knows(&self, node: &str) -> bool {
+        match &self.logins {
+            NodeLogins::Same(_) => true,
+            NodeLogins::ByNode(logins) => logins.contains_key(node),
+        }
+    }
+
     /// How the agent of a node logs in.
     pub(in crate::trace) fn secrets(&self, node: &str) -> NatsSecrets {
         match &self.logins {
