@@ -16,7 +16,7 @@ mod tally;
 
 pub(crate) use address::Address;
 pub(crate) use connect::{Access, Answerer, Change, Connection};
-pub(crate) use error::NatsError;
+pub(crate) use error::{AskError, NatsError};
 pub(crate) use feed::lock;
 pub(crate) use feed::{Feed, News, Source, Take};
 pub(crate) use kept::{Mark, Part};

@@ -4,6 +4,7 @@
 
 mod certificate;
 mod gate;
+mod issuer;
 mod login;
 mod ready;
 #[cfg(test)]
@@ -28,7 +29,8 @@ use crate::receive::{Access, Address, NatsError};
 use crate::secret::write_secret;
 pub(crate) use certificate::Certificate;
 pub(crate) use gate::Gate;
-pub(crate) use login::{LOGIN_TIME, Login, Logins};
+pub(crate) use issuer::Issuer;
+pub(crate) use login::{LOGIN_TIME, Login, Logins, hub_inbox};
 
 /// How long a server may take until it says where it listens.
 const READY: Duration = Duration::from_secs(20);

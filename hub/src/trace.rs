@@ -7,6 +7,7 @@
 mod aim;
 mod fleet;
 mod follow;
+mod orders;
 mod pick;
 mod place;
 mod post;
@@ -229,11 +230,16 @@ async fn sweep(base: &Base, signals: &mut Signals) -> Result<(), Failure> {
 
 /// What is made for the agent of a node.
 fn bundle(config: &Config, base: &Base, node: &Node, route: &Route) -> Result<Bundle, Failure> {
-    let spec = agent_spec(config, base, node, route);
+    let spec = agent_spec(config, base, node, route)?;
     Ok(x_k8s::manifest::agent(&spec).map_err(x_k8s::Error::from)?)
 }
 
-fn agent_spec(config: &Config, base: &Base, node: &Node, route: &Route) -> AgentSpec {
+fn agent_spec(
+    config: &Config,
+    base: &Base,
+    node: &Node,
+    route: &Route,
+) -> anyhow::Result<AgentSpec> {
     let PodConfig {
         pull_policy,
         rights,
@@ -242,7 +248,7 @@ fn agent_spec(config: &Config, base: &Base, node: &Node, route: &Route) -> Agent
         ..
     } = config.pod;
     let probes = &config.settings.probes;
-    AgentSpec {
+    Ok(AgentSpec {
         session: base.session.clone(),
         namespace: base.namespace.clone(),
         node: node.name.clone(),
@@ -260,8 +266,9 @@ fn agent_spec(config: &Config, base: &Base, node: &Node, route: &Route) -> Agent
             .collect(),
         nats_url: route.url.clone(),
         nats_host: route.host.clone(),
-        nats_secrets: route.secrets(&node.name),
-        orders: route.orders,
+        nats_secrets: route.secrets(&node.name)?,
+        own_server: route.own_server,
+        orders_from: Some(route.orders_from.clone()),
         durable: config.durable.is_some(),
         hub_address: route.hub_address.clone(),
         rights,
@@ -270,7 +277,7 @@ fn agent_spec(config: &Config, base: &Base, node: &Node, route: &Route) -> Agent
         service,
         localtime,
         made_by: Some(made_by()),
-    }
+    })
 }
 
 /// Who asks for it, for whoever finds it.

@@ -208,9 +208,7 @@ fn obeying(
     announcer: &Announcer,
     outbox: &Outbox,
 ) -> Option<AbortOnDropHandle<()>> {
-    if !config.orders {
-        return None;
-    }
+    let from = config.orders_from.clone()?;
     let subject = OrderSubject {
         session: config.session.clone(),
         node: config.node.clone(),
@@ -220,7 +218,7 @@ fn obeying(
         let status = announcer.status(None, State::Note, note);
         announcer.send(&outbox, status).await;
     };
-    let obeying = send::obey(second(config), subject, Arc::clone(scope), tell);
+    let obeying = send::obey(second(config), subject, from, Arc::clone(scope), tell);
     Some(AbortOnDropHandle::new(tokio::spawn(obeying)))
 }
 

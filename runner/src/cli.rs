@@ -88,9 +88,9 @@ pub struct RunArgs {
     /// counted
     #[arg(long, value_name = "N", default_value_t = 16_384)]
     pub queue: usize,
-    /// Take orders of the hub to trace more containers; only for a server where nobody else may give any
-    #[arg(long, env = "XTRACER_ORDERS")]
-    pub orders: bool,
+    /// Take orders to trace more containers from the hub whose public key (nkey) this is
+    #[arg(long, env = "XTRACER_ORDERS_FROM", value_name = "KEY")]
+    pub orders_from: Option<String>,
     /// End when nobody has listened for so many seconds (default: trace on)
     #[arg(long, env = "XTRACER_END_UNHEARD", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub end_unheard: Option<u64>,

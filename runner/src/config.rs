@@ -51,8 +51,8 @@ pub(crate) struct Config {
     pub(crate) node: String,
     /// Records that may wait for NATS.
     pub(crate) queue: usize,
-    /// Whether the hub may give orders.
-    pub(crate) orders: bool,
+    /// The public key of the hub that may give orders.
+    pub(crate) orders_from: Option<nkeys::KeyPair>,
     /// How long nobody may listen before it ends.
     pub(crate) end_unheard: Option<Duration>,
     /// Where records wait that memory does not hold.
@@ -96,6 +96,9 @@ pub(crate) enum ConfigError {
     /// The node has no name.
     #[error("this node's host name is not known ({0}): give --node NAME")]
     Node(std::io::Error),
+    /// A key that is none.
+    #[error("--orders-from {0:?}: the hub's key is a public nkey of a user, as in UABC…")]
+    OrdersFrom(String),
     /// A queue of nothing.
     #[error("--queue must be at least 1")]
     Queue,
@@ -133,6 +136,12 @@ impl Config {
             Some(node) => node,
             None => host_name().map_err(ConfigError::Node)?,
         };
+        let orders_from = match args.orders_from {
+            Some(key) => Some(
+                nkeys::KeyPair::from_public_key(&key).map_err(|_| ConfigError::OrdersFrom(key))?,
+            ),
+            None => None,
+        };
         if args.queue == 0 {
             return Err(ConfigError::Queue);
         }
@@ -152,7 +161,7 @@ impl Config {
             session: args.session.unwrap_or_else(random_session),
             node,
             queue: args.queue,
-            orders: args.orders,
+            orders_from,
             end_unheard: args.end_unheard.map(Duration::from_secs),
             spool: SpoolConfig {
                 folder: args.spool_dir.unwrap_or_else(std::env::temp_dir),

@@ -173,7 +173,8 @@ impl Lab {
             perf_pages: Vec::new(),
             nats_url: None,
             nats_host: None,
-            orders: false,
+            own_server: false,
+            orders_from: None,
             durable: false,
             nats_secrets: NatsSecrets {
                 token: Some("t0ken".to_owned()),

@@ -50,7 +50,8 @@ fn classic() -> AgentSpec {
         perf_pages: Vec::new(),
         nats_url: None,
         nats_host: None,
-        orders: false,
+        own_server: false,
+        orders_from: None,
         durable: false,
         nats_secrets: NatsSecrets {
             token: Some("t0ken".to_owned()),
@@ -77,7 +78,8 @@ fn unusual() -> AgentSpec {
         perf_pages: vec!["execsnoop=64".to_owned()],
         nats_url: Some("tls://me:pa$$word@nats.example:4222".to_owned()),
         nats_host: Some(("nats.example".to_owned(), [10, 244, 0, 9].into())),
-        orders: false,
+        own_server: false,
+        orders_from: None,
         durable: false,
         nats_secrets: NatsSecrets {
             ca: Some(b"-----BEGIN CERTIFICATE-----\n".to_vec()),
@@ -102,7 +104,7 @@ fn server() -> NatsServerSpec {
         image: "itriperegrine/x-agent:0.1.0-debian13".to_owned(),
         pull_policy: PullPolicy::IfNotPresent,
         pull_secrets: Vec::new(),
-        authorization: json!({"users": [{"user": "u", "password": "p"}]}),
+        trust: json!({"operator": "o", "resolver": "MEMORY"}),
         login_time: 10,
         certificate: ("a certificate".to_owned(), "its key".to_owned()),
         deadline_seconds: None,
@@ -168,7 +170,7 @@ fn no_secret_is_in_the_pod() {
 
 #[test]
 fn an_agent_whose_records_are_kept_waits_for_a_hub_that_comes_back() {
-    for (durable, orders, ends) in [
+    for (durable, own_server, ends) in [
         (false, false, true),
         (false, true, true),
         (true, true, true),
@@ -176,7 +178,7 @@ fn an_agent_whose_records_are_kept_waits_for_a_hub_that_comes_back() {
     ] {
         let bundle = agent(&AgentSpec {
             durable,
-            orders,
+            own_server,
             ..classic()
         });
         let pod = serde_json::to_string(&bundle.unwrap().pod).unwrap();
@@ -245,11 +247,11 @@ fn what_would_not_reach_the_agent_is_refused() {
         ..classic()
     })
     .unwrap_err();
-    for authorization in [json!({}), json!({"users": []}), json!({"users": "all"})] {
-        nats_server(&NatsServerSpec {
-            authorization,
-            ..server()
-        })
-        .unwrap_err();
+    for trust in [
+        json!({}),
+        json!({"operator": ""}),
+        json!({"operator": ["o"]}),
+    ] {
+        nats_server(&NatsServerSpec { trust, ..server() }).unwrap_err();
     }
 }

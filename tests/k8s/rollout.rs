@@ -258,7 +258,7 @@ async fn the_nats_server_keeps_the_strictest_standard_and_is_up_when_ready() {
         image: "x-agent:test".to_owned(),
         pull_policy: PullPolicy::IfNotPresent,
         pull_secrets: Vec::new(),
-        authorization: json!({"users": [{"user": "u", "password": "p"}]}),
+        trust: json!({"operator": "o"}),
         login_time: 10,
         certificate: ("a certificate".to_owned(), "its key".to_owned()),
         deadline_seconds: None,

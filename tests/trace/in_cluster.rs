@@ -1,7 +1,7 @@
 //! NATS as a pod, reached by port-forward.
 
 use futures_util::{SinkExt, StreamExt};
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,11 +9,13 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use x_k8s::core::Node;
 
+use crate::container::Container;
+use crate::feed::Feed;
 use crate::hub::{Hub, trace};
 use crate::kubelet::{Kubelet, POD_IP};
 use crate::port_forward::{self, PORT, Socket, binary};
 use crate::replay::tcpconnect;
-use crate::scene::{add_node, add_pod, leftovers, node, tools, with_web};
+use crate::scene::{add_node, add_pod, leftovers, node, with_web};
 
 /// Carries a forwarded connection to the pod's program.
 async fn carry(socket: Socket) {
@@ -62,8 +64,8 @@ async fn a_server_in_the_cluster_carries_the_session_and_goes_with_it() {
         .await
         .unwrap();
     let there = format!("{}.example", node(&lab));
-    let tools = tools(&[tcpconnect(container.pid, "curl", 80)]);
-    let _kubelet = Kubelet::start(&lab, tools.path());
+    let feed = Feed::new();
+    let _kubelet = Kubelet::start(&lab, feed.tools());
     // One after the other: both servers have the pods' one address. The second hub waits for agents at an
     // address that leads nowhere, until it doubts it.
     for (nats, hub_address) in [("in-cluster", "127.0.0.1"), ("auto", "192.0.2.1")] {
@@ -76,15 +78,24 @@ async fn a_server_in_the_cluster_carries_the_session_and_goes_with_it() {
         let mut command = trace(&lab, &probes);
         command.env("XTRACER_HUB_ADDRESS", hub_address);
         let mut hub = Hub::start(command);
+        let feeding = feed.line(tcpconnect(container.pid, "curl", 80));
         hub.until("PNAME:curl").await;
+        drop(feeding);
         if nats == "in-cluster" {
-            // Nobody more can log in there: a pod that would need an agent on another node is only announced.
+            // The server need not be told of one more.
+            let second = Container::start();
             add_node(&lab, &there).await;
-            add_pod(&lab, "web-2", &there, &container).await;
+            add_pod(&lab, "web-2", &there, &second).await;
             hub.said_until(&format!(
-                "the node {there} gets no agent: it can't log in: "
+                "web-2 has started on the node {there}, which has no agent: one comes"
             ))
             .await;
+            let _feeding = feed.line(tcpconnect(second.pid, "second", 80));
+            hub.until("PNAME:second").await;
+            lab.pods()
+                .delete("web-2", &DeleteParams::default().grace_period(0))
+                .await
+                .unwrap();
         }
         hub.signal(Signal::SIGHUP);
         let ended = hub.end().await;

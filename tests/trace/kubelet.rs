@@ -245,7 +245,9 @@ impl Pods {
                 // A pod has its files and its address for itself.
                 let text = String::from_utf8(content).unwrap();
                 let text = text.replace(SECRETS, folder.path().to_str().unwrap());
-                content = format!("{text}host: \"{POD_IP}\"\n").into_bytes();
+                let mut configuration: Value = serde_json::from_str(&text).unwrap();
+                configuration["host"] = POD_IP.into();
+                content = configuration.to_string().into_bytes();
             }
             std::fs::write(folder.path().join(file), content).unwrap();
         }

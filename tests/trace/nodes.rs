@@ -1,7 +1,10 @@
 //! Pods on several nodes.
 
+use std::fs;
+
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 use crate::container::Container;
 use crate::feed::Feed;
@@ -60,8 +63,8 @@ fn assert_place(record: &Value, node: &str, pod: &str) {
 }
 
 /// A pod that comes to a node without an agent while the session runs is traced there, with these arguments;
-/// and `one_more` on the same node, where agents take orders.
-async fn traced_on_a_second_node(arguments: &[&str], one_more: bool) {
+/// and one more on the same node.
+async fn traced_on_a_second_node(arguments: &[&str]) {
     let (lab, web) = with_web().await;
     let (here, there) = (node(&lab), format!("{}.example", node(&lab)));
     let feed = Feed::new();
@@ -75,18 +78,14 @@ async fn traced_on_a_second_node(arguments: &[&str], one_more: bool) {
     add_node(&lab, &there).await;
     let (second, third) = (Container::start(), Container::start());
     add_pod(&lab, "web-2", &there, &second).await;
-    if one_more {
-        // Ordered from an agent that is on its way up.
-        add_pod(&lab, "web-3", &there, &third).await;
-    }
+    // Ordered from an agent that is on its way up.
+    add_pod(&lab, "web-3", &there, &third).await;
     let feeding = feed.line(tcpconnect(second.pid, "second", 80));
     assert_place(&hub.record("second").await, &there, "web-2");
     drop(feeding);
-    if one_more {
-        let feeding = feed.line(tcpconnect(third.pid, "third", 80));
-        assert_place(&hub.record("third").await, &there, "web-3");
-        drop(feeding);
-    }
+    let feeding = feed.line(tcpconnect(third.pid, "third", 80));
+    assert_place(&hub.record("third").await, &there, "web-3");
+    drop(feeding);
     // The first agent has noticed nothing of it.
     let _feeding = feed.line(tcpconnect(web.pid, "after", 80));
     assert_place(&hub.record("after").await, &here, "web");
@@ -116,13 +115,46 @@ async fn traced_on_a_second_node(arguments: &[&str], one_more: bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pod_on_another_node_gets_an_agent_there() {
-    traced_on_a_second_node(&[], true).await;
+    traced_on_a_second_node(&[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pod_on_another_node_gets_an_agent_that_uses_the_users_server() {
     let server = NatsServer::start();
-    traced_on_a_second_node(&["--nats", &server.url()], false).await;
+    traced_on_a_second_node(&["--nats", &server.url()]).await;
+}
+
+/// A server of the user's may let agents and hub do no more than it must.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_forbids_orders_is_named_and_the_others_go_on() {
+    let (lab, web) = with_web().await;
+    let feed = Feed::new();
+    let _kubelet = Kubelet::start(&lab, feed.tools());
+    let rights = r#"permissions: { publish: ["xtracer.>", "_INBOX.>"], subscribe: ["xtracer.>", "_INBOX.>"] }"#;
+    let users = format!("authorization {{ users: [ {{ user: u, password: p, {rights} }} ] }}");
+    let server = NatsServer::with_config(&users);
+    let mut command = trace(
+        &lab,
+        &["-l", "app=web", "--probes", "tcpconnect", "-o", "json"],
+    );
+    command.args(["--nats", &server.url(), "--user", "u", "--password-file"]);
+    let password = NamedTempFile::new().unwrap();
+    fs::write(password.path(), "p").unwrap();
+    command.arg(password.path());
+    let mut hub = Hub::start(command);
+    let feeding = feed.line(tcpconnect(web.pid, "before", 80));
+    hub.record("before").await;
+    drop(feeding);
+    let second = Container::start();
+    add_pod(&lab, "web-2", &node(&lab), &second).await;
+    hub.said_until("and is not traced: the server does not let us give orders (")
+        .await;
+    let _feeding = feed.line(tcpconnect(web.pid, "after", 80));
+    hub.record("after").await;
+    hub.signal(Signal::SIGINT);
+    let ended = hub.end().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    assert_eq!(leftovers(&lab).await, [""; 0], "{}", ended.said);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,7 +15,7 @@ use probeparser::wire::{AGENT_INBOXES, PLACE_END, Store, encode_token};
 use tokio::sync::mpsc;
 
 use super::address::Address;
-use super::error::NatsError;
+use super::error::{AskError, NatsError};
 use super::kept::{self, KeptError, KeptReader, Part};
 
 /// How long a server may take to confirm a subscription.
@@ -314,20 +314,26 @@ impl Connection {
         }
     }
 
-    /// Sends a message that is to be answered; `None` if nobody is there to. For a connection that receives
-    /// nothing else.
+    /// Sends a message that is to be answered. For a connection that receives nothing else.
     ///
     /// # Errors
-    /// When no answer came.
+    /// When no answer came, or can come.
     pub(crate) async fn ask(
-        &self,
+        &mut self,
         subject: String,
         payload: Vec<u8>,
-    ) -> Result<Option<Vec<u8>>, async_nats::RequestError> {
-        match self.client.request(subject, payload.into()).await {
-            Ok(answer) => Ok(Some(answer.payload.into())),
-            Err(error) if error.kind() == RequestErrorKind::NoResponders => Ok(None),
-            Err(error) => Err(error),
+    ) -> Result<Vec<u8>, AskError> {
+        // What happened before is about something else.
+        while self.events.try_recv().is_ok() {}
+        tokio::select! {
+            answer = self.client.request(subject.clone(), payload.into()) => match answer {
+                Ok(answer) => Ok(answer.payload.into()),
+                Err(error) if error.kind() == RequestErrorKind::NoResponders => {
+                    Err(AskError::Nobody { subject })
+                }
+                Err(error) => Err(AskError::Unanswered { error }),
+            },
+            reason = prohibition(&mut self.events) => Err(AskError::Forbidden { reason }),
         }
     }
 
@@ -385,6 +391,16 @@ fn is_muzzle(complaint: &str) -> bool {
         .to_lowercase()
         .contains("permissions violation for publish")
         && complaint.contains(AGENT_INBOXES)
+}
+
+/// What the server says to forbid something.
+async fn prohibition(events: &mut mpsc::Receiver<Event>) -> String {
+    while let Some(reason) = complaint(events).await {
+        if reason.to_lowercase().contains("permissions violation") {
+            return reason;
+        }
+    }
+    std::future::pending().await
 }
 
 /// The next error that the server reports.

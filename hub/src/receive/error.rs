@@ -93,3 +93,30 @@ fn connect_remedy(kind: ConnectErrorKind) -> &'static str {
         _ => "check that a nats-server listens there",
     }
 }
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AskError {
+    /// Nobody is there to be asked.
+    #[error(
+        "nobody reads {subject}: the agent is not there, or may not read its orders (SECURITY.md has the rights)"
+    )]
+    Nobody {
+        /// Where it was asked.
+        subject: String,
+    },
+    /// The server does not let us ask, or hear the answer.
+    #[error(
+        "the server does not let us give orders ({reason}): give this login and the agents' the rights that SECURITY.md names"
+    )]
+    Forbidden {
+        /// The server's words.
+        reason: String,
+    },
+    /// No answer came.
+    #[error("no answer to an order came: {error}")]
+    Unanswered {
+        /// Why.
+        error: async_nats::RequestError,
+    },
+}

@@ -109,20 +109,25 @@ impl Logins {
 #[derive(Clone, Debug)]
 struct User {
     login: Login,
-    publish: Vec<String>,
-    subscribe: Vec<String>,
-    /// May answer what it reads, wherever the answer is to go.
-    answers: bool,
+    rights: Rights,
 }
 
-impl User {
+/// What somebody may do on the server of a session.
+#[derive(Clone, Debug)]
+pub(super) struct Rights {
+    /// The subjects that it may write to.
+    pub(super) publish: Vec<String>,
+    /// The subjects that it may read.
+    pub(super) subscribe: Vec<String>,
+    /// May answer what it reads, wherever the answer is to go.
+    pub(super) answers: bool,
+}
+
+impl Rights {
     /// The hub reads its session. It may write to itself, which tells it how far the server has come, to
     /// the inboxes of its agents, which tells them how far it has read, and give them orders. Where there are
     /// streams, it makes the one and reads from it what it may read anyway; it can't take anything out.
-    ///
-    /// # Errors
-    /// When the system has no randomness to give.
-    fn hub(session: &str, streams: bool) -> io::Result<Self> {
+    pub(super) fn hub(session: &str, streams: bool) -> Self {
         let inbox = format!("{}.>", hub_inbox(session));
         let session = encode_token(session);
         let mut publish = vec![
@@ -138,28 +143,47 @@ impl User {
                 format!("$JS.API.CONSUMER.MSG.NEXT.{STREAM}.*"),
             ]);
         }
-        Ok(Self {
-            login: login(HUB.to_owned())?,
+        Self {
             publish,
             subscribe: vec![format!("xtracer.v1.{session}.>"), inbox],
             answers: false,
-        })
+        }
     }
 
     /// An agent writes in the name of its node, reads its orders and answers them. Else it reads nothing but
     /// its inbox, where its messages to itself tell it how far the server has come, the server that nobody
     /// listens, and the hub how far it has read.
+    pub(super) fn agent(session: &str, node: &str) -> Self {
+        let inbox = format!("{}.>", agent_inbox(session, node));
+        let (session, node) = (encode_token(session), encode_token(node));
+        Self {
+            publish: vec![format!("xtracer.v1.{session}.{node}.>"), inbox.clone()],
+            subscribe: vec![format!("xtracer-orders.v1.{session}.{node}"), inbox],
+            answers: true,
+        }
+    }
+}
+
+impl User {
+    /// The hub's.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    fn hub(session: &str, streams: bool) -> io::Result<Self> {
+        Ok(Self {
+            login: login(HUB.to_owned())?,
+            rights: Rights::hub(session, streams),
+        })
+    }
+
+    /// That of the agent of a node.
     ///
     /// # Errors
     /// When the system has no randomness to give.
     fn agent(session: &str, node: &str) -> io::Result<Self> {
-        let inbox = format!("{}.>", agent_inbox(session, node));
-        let (session, node) = (encode_token(session), encode_token(node));
         Ok(Self {
-            login: login(format!("x-agent.{node}"))?,
-            publish: vec![format!("xtracer.v1.{session}.{node}.>"), inbox.clone()],
-            subscribe: vec![format!("xtracer-orders.v1.{session}.{node}"), inbox],
-            answers: true,
+            login: login(format!("x-agent.{}", encode_token(node)))?,
+            rights: Rights::agent(session, node),
         })
     }
 
@@ -169,16 +193,16 @@ impl User {
             "user": self.login.user,
             "password": self.login.password,
             "permissions": {
-                "publish": { "allow": self.publish },
-                "subscribe": { "allow": self.subscribe },
-                "allow_responses": self.answers,
+                "publish": { "allow": self.rights.publish },
+                "subscribe": { "allow": self.rights.subscribe },
+                "allow_responses": self.rights.answers,
             },
         })
     }
 }
 
 /// Where the hub's messages to itself go.
-pub(super) fn hub_inbox(session: &str) -> String {
+pub(crate) fn hub_inbox(session: &str) -> String {
     format!("_INBOX.x-tracer.{}", encode_token(session))
 }
 

@@ -189,7 +189,7 @@ async fn a_login_that_the_server_does_not_take_is_none() {
 #[tokio::test]
 async fn the_hub_reads_its_session_and_writes_nothing() {
     let server = Server::start(plan(Reach::Loopback)).await.unwrap();
-    let mut hub = Guest::enter(&server, server.logins().hub(), &login::hub_inbox("s.1")).await;
+    let mut hub = Guest::enter(&server, server.logins().hub(), &hub_inbox("s.1")).await;
     for bad in [
         "xtracer.v1.s%2E1.n1.status",
         "_INBOX.x-agent.other.n1.1",

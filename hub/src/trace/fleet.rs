@@ -21,10 +21,10 @@ use x_k8s::{Cluster, teardown};
 use super::Config;
 use super::aim::Found;
 use super::follow::{Followed, follow};
+use super::orders::Orders;
 use super::recruit::{MAX_AGENTS, Recruiter};
 use crate::console::{mention, say};
 use crate::exit::Failure;
-use crate::receive::Connection;
 use crate::session::Turn;
 
 /// How long the removal of pods may take: their grace, and a node that is busy.
@@ -55,11 +55,11 @@ pub(super) struct Link {
     pub remedy: String,
     /// Whether something else will be tried then.
     pub alternative: bool,
-    /// The way to a server in the cluster, and the authority that it is known by, in a file that is read for
-    /// each connection; both go when dropped.
-    pub forward: Option<Box<(PortForward, NamedTempFile)>>,
-    /// The way to give orders to agents, where nobody else can.
-    pub orders: Option<Arc<Connection>>,
+    /// The way to a server in the cluster, with the authority that it is known by and the hub's login in files
+    /// that are read for each connection; all go when dropped.
+    pub forward: Option<Box<(PortForward, [NamedTempFile; 2])>>,
+    /// The way to give orders to agents.
+    pub orders: Arc<Orders>,
 }
 
 /// The agents of a session.
@@ -188,7 +188,7 @@ impl Fleet {
             open_ended: found.open_ended,
             nodes: nodes.iter().cloned().collect(),
             failed: BTreeSet::new(),
-            orders: link.orders.clone(),
+            orders: Arc::clone(&link.orders),
             recruiter: Arc::new(Mutex::new(recruiter)),
             first: BTreeSet::new(),
         };

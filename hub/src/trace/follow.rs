@@ -2,26 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
-use probeparser::wire::{Obeyed, Order, OrderSubject};
+use probeparser::wire::OrderSubject;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use x_k8s::find::{Change, Choice, ContainerId, PodName, TargetPod, Targets};
 use x_k8s::manifest::Bundle;
 
 use super::aim::{running, target};
 use super::fleet::Base;
+use super::orders::Orders;
 use super::post::{Left, Post};
 use super::recruit::{MAX_AGENTS, Newcomer, Recruiter};
 use crate::console::{mention, say};
-use crate::receive::Connection;
 use crate::session::Turn;
-
-/// How long until an agent that does not answer is asked again.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// What is followed.
 pub(super) struct Followed {
@@ -35,8 +31,8 @@ pub(super) struct Followed {
     pub nodes: BTreeSet<String>,
     /// The nodes whose agent has ended for a reason that would repeat itself.
     pub failed: BTreeSet<String>,
-    /// The way to give orders to them, if there is one.
-    pub orders: Option<Arc<Connection>>,
+    /// The way to give orders to them.
+    pub orders: Arc<Orders>,
     /// Who makes agents that come later.
     pub recruiter: Arc<Mutex<Recruiter>>,
     /// The IDs of the containers that those agents began with.
@@ -194,54 +190,25 @@ fn started(
         ));
         return None;
     }
-    let Some(orders) = followed.orders.clone() else {
-        say(format!(
-            "{what}: on a NATS server of yours agents take no orders; start x-tracer again to trace it"
-        ));
-        return None;
-    };
     let subject = OrderSubject {
         session: base.session.to_string(),
         node,
     };
-    let order = Order::new(vec![target(pod, container, id).to_string()]);
     mention(&what);
+    let orders = Arc::clone(&followed.orders);
+    let targets = vec![target(pod, container, id).to_string()];
     let deadline = Instant::now() + base.start_timeout;
     let stop = base.stop.clone();
     tokio::spawn(async move {
         tokio::select! {
             // The agent tells itself that it obeys.
-            answer = give(&orders, &subject, &order, deadline) => if let Err(why) = answer {
-                say(format!("{what}, and is not traced: {why}"));
+            given = orders.give(&subject, targets, deadline) => if let Err(why) = given {
+                say(format!(
+                    "{what}, and is not traced: {why:#}; start x-tracer again to trace it as well"
+                ));
             },
             () = stop.cancelled() => {}
         }
     });
     None
-}
-
-/// Gives an order until it is answered: an agent may be on its way up.
-async fn give(
-    orders: &Connection,
-    subject: &OrderSubject,
-    order: &Order,
-    deadline: Instant,
-) -> Result<(), String> {
-    loop {
-        let why = match orders.ask(subject.to_string(), order.encode()).await {
-            Ok(Some(answer)) => {
-                return match Obeyed::decode(&answer) {
-                    Ok(obeyed) if obeyed.refused.is_empty() => Ok(()),
-                    Ok(obeyed) => Err(obeyed.refused.join("; ")),
-                    Err(error) => Err(error.to_string()),
-                };
-            }
-            Ok(None) => "its agent takes no orders".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        if Instant::now() >= deadline {
-            return Err(why);
-        }
-        sleep(AGAIN).await;
-    }
 }

@@ -18,13 +18,14 @@ pub(super) use route::Route;
 
 use super::aim::Node;
 use super::fleet::{Base, Link};
+use super::orders::{Orders, Signer};
 use super::{Config, made_by};
 use crate::console::{mention, say};
 use crate::durable::{self, Durable};
 use crate::exit::Failure;
 use crate::receive::{Access, Address, Connection};
 use crate::server::{
-    self, Certificate, Gate, Keep, LOGIN_TIME, Logins, Reach, Server, ServerError,
+    self, Certificate, Gate, Issuer, Keep, LOGIN_TIME, Reach, Server, ServerError, hub_inbox,
 };
 use crate::session::Reading;
 use crate::show::Bookmark;
@@ -121,11 +122,11 @@ impl Place {
                 Ok(address) => Self::own(base, config, nodes, address, alternative).await,
                 Err(failure) if alternative => {
                     say(format!("{:#}; trying in the cluster", failure.error));
-                    Self::in_cluster(base, config, nodes).await
+                    Box::pin(Self::in_cluster(base, config, nodes)).await
                 }
                 Err(failure) => Err(failure),
             },
-            Way::InCluster => Self::in_cluster(base, config, nodes).await,
+            Way::InCluster => Box::pin(Self::in_cluster(base, config, nodes)).await,
             Way::At(address) => Self::at(base, config, address).await,
         }
     }
@@ -155,13 +156,15 @@ impl Place {
             outcome => outcome,
         };
         let server = server.context("no NATS server")?;
+        let signer = Signer::new();
         let url = format!("tls://{}:{}", bracketed(&hub), server.port);
         let route = Route {
             url: (server.port != HUB_PORT).then(|| url.clone()),
             host: None,
             logins: NodeLogins::of(server.logins(), server.ca.as_deref()),
             hub_address: Some(hub),
-            orders: true,
+            own_server: true,
+            orders_from: signer.public(),
         };
         mention(format!("agents will connect to this machine at {url}"));
         let link = Link {
@@ -170,7 +173,7 @@ impl Place {
             ),
             alternative,
             forward: None,
-            orders: Some(orders(&server.address, &server.access()).await?),
+            orders: Arc::new(Orders::open(signer, &server.address, &server.access()).await?),
         };
         let connection = Connection::open(server.address.clone(), server.access()).await?;
         let reading = read(base, connection, durable, None).await?;
@@ -186,6 +189,7 @@ impl Place {
     async fn at(base: &Base, config: &Config, address: &Address) -> Result<Self, Failure> {
         let durable = config.durable.as_ref();
         let session = base.session.as_str();
+        let signer = Signer::new();
         let bookmark = match durable {
             Some(durable) => Some(durable.bookmark_at(address, Some(session))?),
             None => None,
@@ -199,7 +203,7 @@ impl Place {
         }
         Ok(Self {
             reading,
-            route: Route::to(address, &config.access)?,
+            route: Route::to(address, &config.access, signer.public())?,
             server: None,
             door: Door::Open,
             link: Link {
@@ -208,13 +212,13 @@ impl Place {
                 ),
                 alternative: false,
                 forward: None,
-                orders: None,
+                orders: Arc::new(Orders::open(signer, address, &config.access).await?),
             },
         })
     }
 
     async fn in_cluster(base: &Base, config: &Config, nodes: &[Node]) -> Result<Self, Failure> {
-        let (bundle, logins, ca) = server_pod(base, config, nodes)?;
+        let (bundle, issuer, ca) = server_pod(base, config, nodes)?;
         mention(format!(
             "making a NATS server in the cluster: {}/{}",
             bundle.namespace(),
@@ -233,9 +237,17 @@ impl Place {
         let at = forward.address();
         let address = Address::tls(at.ip(), at.port());
         let authority = file(&ca).context("cannot keep the server's authority in a file")?;
-        let ca_file = Some(authority.path().to_owned());
-        let access = logins.access(base.session.as_str(), ca_file);
-        let orders = orders(&address, &access).await?;
+        let login = issuer.hub().context("the hub's login can't be signed")?;
+        let login = file(&login).context("cannot keep the hub's login in a file")?;
+        let access = Access {
+            creds: Some(login.path().to_owned()),
+            tls_ca: Some(authority.path().to_owned()),
+            inbox: Some(hub_inbox(base.session.as_str())),
+            ..Access::default()
+        };
+        let signer = Signer::new();
+        let orders_from = signer.public();
+        let orders = Orders::open(signer, &address, &access).await?;
         let connection = Connection::open(address, access).await?;
         let reading = read(base, connection, None, None).await?;
         let name = nats_name(&base.session);
@@ -243,23 +255,23 @@ impl Place {
         Ok(Self {
             reading,
             server: None,
-            // A kubelet takes its time to pass a change of a Secret on.
-            door: Door::Shut("the server in the cluster can't be given more logins".to_owned()),
+            door: Door::Open,
             link: Link {
                 remedy: format!(
                     "agents connect to {url}, the pod at {ip}: check that no network policy of the namespace {} forbids it, or use --nats URL",
                     base.namespace
                 ),
                 alternative: false,
-                forward: Some(Box::new((forward, authority))),
-                orders: Some(orders),
+                forward: Some(Box::new((forward, [authority, login]))),
+                orders: Arc::new(orders),
             },
             route: Route {
                 url: Some(url),
                 host: Some((name, ip)),
-                logins: NodeLogins::of(&logins, Some(&ca)),
+                logins: NodeLogins::Signed { issuer, ca },
                 hub_address: None,
-                orders: true,
+                own_server: true,
+                orders_from,
             },
         })
     }
@@ -274,8 +286,9 @@ pub(super) async fn planned(
     config: &Config,
     nodes: &[Node],
 ) -> Result<(Option<Bundle>, Route), Failure> {
+    let orders_from = Signer::new().public();
     Ok(match &config.nats {
-        Nats::At(address) => (None, Route::to(address, &config.access)?),
+        Nats::At(address) => (None, Route::to(address, &config.access, orders_from)?),
         Nats::Own | Nats::Auto => {
             let route = Route {
                 hub_address: Some(own_address(base, config).await?),
@@ -285,34 +298,37 @@ pub(super) async fn planned(
                 }),
                 url: None,
                 host: None,
-                orders: true,
+                own_server: true,
+                orders_from,
             };
             (None, route)
         }
         Nats::InCluster => {
-            let (bundle, logins, ca) = server_pod(base, config, nodes)?;
+            let (bundle, issuer, ca) = server_pod(base, config, nodes)?;
             let route = Route {
                 url: Some(format!("tls://{}:{NATS_PORT}", nats_name(&base.session))),
                 // The pod's address, which agents know the name's by, is not known before it runs.
                 host: None,
-                logins: NodeLogins::of(&logins, Some(&ca)),
+                logins: NodeLogins::Signed { issuer, ca },
                 hub_address: None,
-                orders: true,
+                own_server: true,
+                orders_from,
             };
             (Some(bundle), route)
         }
     })
 }
 
-/// The server in the cluster, who may log in to it, and the authority that it is known by.
+/// The server in the cluster, who lets others in to it, and the authority that it is known by.
 fn server_pod(
     base: &Base,
     config: &Config,
     nodes: &[Node],
-) -> Result<(Bundle, Logins, String), Failure> {
-    let names = nodes.iter().map(|node| node.name.clone());
-    let logins =
-        Logins::new(base.session.as_str(), names, false).context("cannot make passwords")?;
+) -> Result<(Bundle, Box<Issuer>, String), Failure> {
+    let issuer = Box::new(Issuer::new(base.session.as_str()));
+    let trust = issuer
+        .trust()
+        .context("the server's trust can't be signed")?;
     // Agents come by its name, the hub by a forwarded port of this machine.
     let hosts = [
         nats_name(&base.session),
@@ -329,14 +345,14 @@ fn server_pod(
             .map_or_else(String::new, |node| node.image.clone()),
         pull_policy: config.pod.pull_policy,
         pull_secrets: config.pod.pull_secrets.clone(),
-        authorization: logins.authorization(),
+        trust,
         login_time: LOGIN_TIME,
         certificate: (server, key),
         deadline_seconds: None,
         made_by: Some(made_by()),
     };
     let bundle = manifest::nats_server(&spec).map_err(x_k8s::Error::from)?;
-    Ok((bundle, logins, ca))
+    Ok((bundle, issuer, ca))
 }
 
 /// A text in a file that goes with what is returned.
@@ -359,10 +375,4 @@ async fn read(
     }
     let subscriber = connection.subscribe(session).await?;
     Ok(Reading::live(connection, subscriber))
-}
-
-/// A connection of its own, to give orders by: the other one counts what it receives.
-async fn orders(address: &Address, access: &Access) -> Result<Arc<Connection>, Failure> {
-    let connection = Connection::open(address.clone(), access.clone()).await?;
-    Ok(Arc::new(connection))
 }

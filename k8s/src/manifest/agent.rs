@@ -67,8 +67,10 @@ pub struct AgentSpec {
     pub nats_host: Option<(String, IpAddr)>,
     /// How to log in to it.
     pub nats_secrets: NatsSecrets,
-    /// The server is the session's own. Then the agent takes orders to trace more, since nobody else can give any.
-    pub orders: bool,
+    /// The server is the session's own, and ends with it.
+    pub own_server: bool,
+    /// The public key of the hub from whom the agent takes orders to trace more.
+    pub orders_from: Option<String>,
     /// A stream of the server keeps the records. On a server that is not the session's own, the agent then
     /// traces on without a hub, for one that comes back.
     pub durable: bool,
@@ -306,12 +308,12 @@ fn environment(spec: &AgentSpec, url: Option<&str>, secrets: &NatsSecrets) -> Ve
     }
     all.push(variable("XTRACER_SESSION", spec.session.as_str()));
     all.push(variable("XTRACER_NODE", &spec.node));
-    let unheard = if spec.orders {
+    let unheard = if spec.own_server {
         UNHEARD_BY_OWN
     } else {
         UNHEARD_BY_OTHERS
     };
-    if spec.orders || !spec.durable {
+    if spec.own_server || !spec.durable {
         all.push(variable("XTRACER_END_UNHEARD", unheard));
     }
     if spec.durable {
@@ -319,8 +321,8 @@ fn environment(spec: &AgentSpec, url: Option<&str>, secrets: &NatsSecrets) -> Ve
         // A pod's files go with it, and no other one comes to this session under its name.
         all.push(variable("XTRACER_JOURNAL", ""));
     }
-    if spec.orders {
-        all.push(variable("XTRACER_ORDERS", "true"));
+    if let Some(key) = &spec.orders_from {
+        all.push(variable("XTRACER_ORDERS_FROM", key));
     }
     all.extend(
         secrets

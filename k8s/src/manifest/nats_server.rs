@@ -13,6 +13,7 @@ use k8s_openapi::api::core::v1::{
     TCPSocketAction, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::json;
 
 use super::agent::{check_image, references};
 use super::secrets::FOLDER;
@@ -41,9 +42,9 @@ pub struct NatsServerSpec {
     pub pull_policy: PullPolicy,
     /// Secrets to pull it with, by name.
     pub pull_secrets: Vec<String>,
-    /// Who may log in, and what each may do: the server's `authorization`, as JSON.
-    pub authorization: serde_json::Value,
-    /// Seconds that a client may take for the TLS before its login.
+    /// Whose signature lets others in: the server's `operator` and what belongs to it, as JSON.
+    pub trust: serde_json::Value,
+    /// Seconds that a client may take for the TLS and for its login.
     pub login_time: u32,
     /// What it proves with that it is the server, and its key: both PEM.
     pub certificate: (String, String),
@@ -59,12 +60,12 @@ pub struct NatsServerSpec {
 /// [`SpecError`] for an image that can't be one, and for a server that anybody may use.
 pub fn nats_server(spec: &NatsServerSpec) -> Result<Bundle, SpecError> {
     check_image(&spec.image)?;
-    let users = spec.authorization["users"].as_array();
-    if users.is_none_or(Vec::is_empty) {
+    let operator = spec.trust["operator"].as_str();
+    if operator.is_none_or(str::is_empty) {
         return Err(SpecError::value(
-            "the NATS server's logins",
+            "the NATS server's trust",
             "…",
-            "without any, everybody could log in",
+            "without an operator, everybody could log in",
         ));
     }
     let name = nats_name(&spec.session);
@@ -72,13 +73,17 @@ pub fn nats_server(spec: &NatsServerSpec) -> Result<Bundle, SpecError> {
         spec.session
             .metadata(&spec.namespace, name.clone(), APP_VALUE)
     };
-    let configuration = format!(
-        "port: {NATS_PORT}\nauthorization: {}\ntls: {{cert_file: \"{FOLDER}/{CERTIFICATE}\", key_file: \"{FOLDER}/{KEY}\", timeout: {}}}\n",
-        spec.authorization, spec.login_time
-    );
+    let mut configuration = spec.trust.clone();
+    configuration["port"] = NATS_PORT.into();
+    configuration["authorization"] = json!({ "timeout": spec.login_time });
+    configuration["tls"] = json!({
+        "cert_file": format!("{FOLDER}/{CERTIFICATE}"),
+        "key_file": format!("{FOLDER}/{KEY}"),
+        "timeout": spec.login_time,
+    });
     let (certificate, key) = spec.certificate.clone();
     let files = [
-        (CONFIGURATION, configuration),
+        (CONFIGURATION, format!("{configuration}\n")),
         (CERTIFICATE, certificate),
         (KEY, key),
     ];

@@ -25,6 +25,9 @@ pub struct Order {
     pub v: u32,
     /// What to trace, as the agent's `--target` has it.
     pub targets: Vec<String>,
+    /// The hub's signature of what [`Order::statement`] gives, by Ed25519: others may write to the subject.
+    #[serde(default)]
+    pub signature: Vec<u8>,
 }
 
 /// The agent's answer.
@@ -49,11 +52,21 @@ impl fmt::Display for OrderSubject {
 }
 
 impl Order {
-    /// An order to trace these.
+    /// An order to trace these, to be signed.
     #[must_use]
     pub fn new(targets: Vec<String>) -> Self {
-        let v = VERSION;
-        Self { v, targets }
+        Self {
+            v: VERSION,
+            targets,
+            signature: Vec::new(),
+        }
+    }
+
+    /// What is signed: to whom it goes, and what it says.
+    #[must_use]
+    pub fn statement(&self, subject: &OrderSubject) -> Vec<u8> {
+        serde_json::to_vec(&(subject.to_string(), self.v, &self.targets))
+            .expect("strings and numbers go into a vector without fail")
     }
 
     /// The message's payload.
@@ -109,6 +122,28 @@ mod tests {
             assert!(Order::decode(payload.as_bytes()).is_err(), "{payload}");
         }
         assert!(Order::decode(&vec![b' '; MAX_PAYLOAD + 1]).is_err());
+    }
+
+    #[test]
+    fn a_statement_is_about_one_agent_and_all_targets() {
+        let subject = |node: &str| OrderSubject {
+            session: "s".into(),
+            node: node.into(),
+        };
+        let order =
+            |targets: &[&str]| Order::new(targets.iter().map(ToString::to_string).collect());
+        let one = order(&["container:00", "pod"]).statement(&subject("n"));
+        assert_eq!(
+            one,
+            order(&["container:00", "pod"]).statement(&subject("n"))
+        );
+        for other in [
+            order(&["container:00", "pod"]).statement(&subject("m")),
+            order(&["container:00\",\"pod"]).statement(&subject("n")),
+            order(&["container:00"]).statement(&subject("n")),
+        ] {
+            assert_ne!(one, other);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use x_k8s::manifest::NatsSecrets;
 
 use crate::exit::Failure;
 use crate::receive::{Access, Address};
-use crate::server::{Login, Logins};
+use crate::server::{Issuer, Login, Logins};
 
 /// What an agent must know.
 pub(in crate::trace) struct Route {
@@ -21,8 +21,10 @@ pub(in crate::trace) struct Route {
     pub(super) logins: NodeLogins,
     /// Where the hub is.
     pub hub_address: Option<String>,
-    /// Whether the agents take orders: where nobody else can give any.
-    pub orders: bool,
+    /// Whether the server is the session's own.
+    pub own_server: bool,
+    /// Whose orders agents take.
+    pub orders_from: String,
 }
 
 /// How agents log in.
@@ -31,6 +33,8 @@ pub(super) enum NodeLogins {
     Same(NatsSecrets),
     /// Each node's for itself.
     ByNode(BTreeMap<String, NatsSecrets>),
+    /// The same, made when it is needed, with the authority to trust.
+    Signed { issuer: Box<Issuer>, ca: String },
 }
 
 impl NodeLogins {
@@ -46,15 +50,19 @@ impl NodeLogins {
 }
 
 impl Route {
-    /// The way to the user's own server, for agents that log in as we do. Others may write there too, so they
-    /// take no orders.
-    pub(super) fn to(address: &Address, access: &Access) -> Result<Self, Failure> {
+    /// The way to the user's own server, for agents that log in as we do.
+    pub(super) fn to(
+        address: &Address,
+        access: &Access,
+        orders_from: String,
+    ) -> Result<Self, Failure> {
         Ok(Self {
             url: Some(address.to_string()),
             host: None,
             logins: NodeLogins::Same(secrets(access)?),
             hub_address: None,
-            orders: false,
+            own_server: false,
+            orders_from,
         })
     }
 
@@ -68,17 +76,28 @@ impl Route {
     /// Whether the agent of this node can log in.
     pub(in crate::trace) fn knows(&self, node: &str) -> bool {
         match &self.logins {
-            NodeLogins::Same(_) => true,
+            NodeLogins::Same(_) | NodeLogins::Signed { .. } => true,
             NodeLogins::ByNode(logins) => logins.contains_key(node),
         }
     }
 
     /// How the agent of a node logs in.
-    pub(in crate::trace) fn secrets(&self, node: &str) -> NatsSecrets {
-        match &self.logins {
+    ///
+    /// # Errors
+    /// When its login can't be signed.
+    pub(in crate::trace) fn secrets(&self, node: &str) -> anyhow::Result<NatsSecrets> {
+        Ok(match &self.logins {
             NodeLogins::Same(secrets) => secrets.clone(),
             NodeLogins::ByNode(logins) => logins.get(node).cloned().unwrap_or_default(),
-        }
+            NodeLogins::Signed { issuer, ca } => {
+                let credentials = issuer.agent(node).context("no login can be signed")?;
+                NatsSecrets {
+                    credentials: Some(credentials.into_bytes()),
+                    ca: Some(ca.clone().into_bytes()),
+                    ..NatsSecrets::default()
+                }
+            }
+        })
     }
 }
 
