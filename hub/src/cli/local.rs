@@ -15,6 +15,8 @@ use crate::receive::Address;
 pub struct LocalArgs {
     #[command(flatten)]
     targets: TargetArgs,
+    #[command(flatten)]
+    scope: ScopeArgs,
     /// Probes to run, separated by commas: names, `tcp` for the four TCP tools, `all` for seven
     #[arg(long, value_name = "LIST", default_value = "all", value_parser = probes)]
     probes: ProbeList,
@@ -55,6 +57,14 @@ struct TargetArgs {
     pidns: Vec<u64>,
 }
 
+/// What may be a target at all.
+#[derive(Args, Debug)]
+struct ScopeArgs {
+    /// Trace containers that use the host's PID namespace too: by their cgroups
+    #[arg(long, requires = "container")]
+    host_pid_ok: bool,
+}
+
 fn container(id: &str) -> Result<String, TargetError> {
     Target::container(id).map(|_| id.to_owned())
 }
@@ -64,7 +74,12 @@ impl LocalArgs {
     pub(crate) fn config(self) -> Result<Config, Failure> {
         let probes = self.probes.of_target()?;
         let mut targets: Vec<_> = self.targets.pid.into_iter().map(Target::Pid).collect();
-        targets.extend(self.targets.container.into_iter().map(Target::Container));
+        let containers = self.targets.container.into_iter();
+        targets.extend(containers.map(if self.scope.host_pid_ok {
+            Target::Cgroup
+        } else {
+            Target::Container
+        }));
         targets.extend(self.targets.pidns.into_iter().map(Target::PidNs));
         Ok(Config {
             targets,

@@ -52,6 +52,8 @@ pub(crate) enum Target {
     Pid(u32),
     /// A container's, by its ID.
     Container(String),
+    /// A container by its cgroup, whichever PID namespace it uses.
+    Cgroup(String),
     /// A PID namespace, by its inode.
     PidNs(u64),
 }
@@ -82,6 +84,7 @@ impl fmt::Display for Target {
         match self {
             Self::Pid(pid) => write!(f, "pid:{pid}"),
             Self::Container(id) => write!(f, "container:{id}"),
+            Self::Cgroup(id) => write!(f, "cgroup:{id}"),
             Self::PidNs(inode) => write!(f, "pidns:{inode}"),
         }
     }

@@ -62,7 +62,8 @@ pub enum TargetError {
     /// The target's PID namespace is the host's own: every process of the machine is in it.
     #[error(
         "{0}: it has no PID namespace of its own but uses the host's (hostPID: true or \
-             --pid=host); x-tracer tells processes apart by PID namespace and cannot trace it alone"
+             --pid=host); x-tracer tells processes apart by PID namespace and cannot trace it alone: \
+             a container can be told by its cgroup, with x-tracer's --host-pid-ok or cgroup:ID here"
     )]
     HostNamespace(TargetKey),
     /// Nested deeper than the kernel table keeps.
