@@ -7,6 +7,7 @@
 mod aim;
 mod fleet;
 mod follow;
+mod nodes;
 mod orders;
 mod pick;
 mod place;

@@ -21,8 +21,9 @@ use x_k8s::{Cluster, teardown};
 use super::Config;
 use super::aim::Found;
 use super::follow::{Followed, follow};
+use super::nodes::{MAX_AGENTS, Nodes};
 use super::orders::Orders;
-use super::recruit::{MAX_AGENTS, Recruiter};
+use super::recruit::Recruiter;
 use crate::console::{mention, say};
 use crate::exit::Failure;
 use crate::session::Turn;
@@ -186,8 +187,7 @@ impl Fleet {
             targets: found.targets.clone(),
             choice: choice.clone(),
             open_ended: found.open_ended,
-            nodes: nodes.iter().cloned().collect(),
-            failed: BTreeSet::new(),
+            nodes: Nodes::new(nodes.iter().cloned()),
             orders: Arc::clone(&link.orders),
             recruiter: Arc::new(Mutex::new(recruiter)),
             first: BTreeSet::new(),

@@ -13,9 +13,10 @@ use x_k8s::manifest::Bundle;
 
 use super::aim::{running, target};
 use super::fleet::Base;
+use super::nodes::{MAX_AGENTS, Nodes, Spot};
 use super::orders::Orders;
 use super::post::{Left, Post};
-use super::recruit::{MAX_AGENTS, Newcomer, Recruiter};
+use super::recruit::{Newcomer, Recruiter};
 use crate::console::{mention, say};
 use crate::session::Turn;
 
@@ -28,9 +29,7 @@ pub(super) struct Followed {
     /// Whether pods may come that are not there yet.
     pub open_ended: bool,
     /// The nodes that have, or are to have, agents.
-    pub nodes: BTreeSet<String>,
-    /// The nodes whose agent has ended for a reason that would repeat itself.
-    pub failed: BTreeSet<String>,
+    pub nodes: Nodes,
     /// The way to give orders to them.
     pub orders: Arc<Orders>,
     /// Who makes agents that come later.
@@ -70,8 +69,8 @@ pub(super) async fn follow(
             let change = tokio::select! {
                 Some(left) = posts.join_next() => {
                     match left {
-                        Ok(Left::Free(node)) => drop(followed.nodes.remove(&node)),
-                        Ok(Left::Failed(node)) => drop(followed.failed.insert(node)),
+                        Ok(Left::Free(node)) => followed.nodes.free(&node),
+                        Ok(Left::Failed(node)) => followed.nodes.fail(&node),
                         Ok(Left::Over) | Err(_) => {}
                     }
                     continue;
@@ -164,31 +163,35 @@ fn started(
         }
     };
     let node = pod.node.clone().unwrap_or_default();
-    if !followed.nodes.contains(&node) {
-        let what = format!("{what} on the node {node}, which has no agent");
-        if followed.nodes.len() >= MAX_AGENTS {
+    match followed.nodes.spot(&node) {
+        Spot::Served => {}
+        Spot::Failed => {
             say(format!(
-                "{what} and gets none, as there are {MAX_AGENTS}: start x-tracer again to trace it as well"
+                "{what} on the node {node}, whose agent has ended, and is not traced: start x-tracer again"
             ));
             return None;
         }
-        let targets: Vec<_> = running(pod, &containers).collect();
-        followed.nodes.insert(node.clone());
-        followed
-            .first
-            .extend(targets.iter().map(|target| target.id.clone()));
-        mention(format!("{what}: one comes"));
-        return Some(Newcomer {
-            recruiter: Arc::clone(&followed.recruiter),
-            node,
-            targets,
-        });
-    }
-    if followed.failed.contains(&node) {
-        say(format!(
-            "{what} on the node {node}, whose agent has ended, and is not traced: start x-tracer again"
-        ));
-        return None;
+        Spot::Full => {
+            say(format!(
+                "{what} on the node {node}, which has no agent and gets none, as there are {MAX_AGENTS}: start x-tracer again to trace it as well"
+            ));
+            return None;
+        }
+        Spot::Vacant => {
+            let targets: Vec<_> = running(pod, &containers).collect();
+            followed.nodes.serve(&node);
+            followed
+                .first
+                .extend(targets.iter().map(|target| target.id.clone()));
+            mention(format!(
+                "{what} on the node {node}, which has no agent: one comes"
+            ));
+            return Some(Newcomer {
+                recruiter: Arc::clone(&followed.recruiter),
+                node,
+                targets,
+            });
+        }
     }
     let subject = OrderSubject {
         session: base.session.to_string(),

@@ -11,7 +11,7 @@ use x_k8s::rollout;
 
 use super::fleet::Base;
 use super::recruit::Recruiter;
-use crate::console::say;
+use crate::console::{mention, say};
 use crate::exit::{Exit, Failure};
 use crate::session::Turn;
 
@@ -159,7 +159,7 @@ impl Post {
 
     async fn vacate(self) -> Left {
         let node = self.node.clone();
-        say(format!(
+        mention(format!(
             "nothing is left to trace on the node {node}, which gets no agent now"
         ));
         self.tell(Turn::Vacated(node.clone())).await;

@@ -15,9 +15,6 @@ use crate::console::say;
 use crate::exit::Failure;
 use crate::session::Turn;
 
-/// Agents beyond which a session brings none to another node by itself.
-pub(super) const MAX_AGENTS: usize = 128;
-
 /// What agents are made from that come later.
 pub(super) struct Recruiter {
     config: Config,
