@@ -90,18 +90,25 @@ async fn a_server_in_the_cluster_carries_the_session_and_goes_with_it() {
                 "web-2 has started on the node {there}, which has no agent: one comes"
             ))
             .await;
-            let _feeding = feed.line(tcpconnect(second.pid, "second", 80));
+            let feeding = feed.line(tcpconnect(second.pid, "second", 80));
             hub.until("PNAME:second").await;
-            lab.pods()
-                .delete("web-2", &DeleteParams::default().grace_period(0))
-                .await
-                .unwrap();
+            drop(feeding);
+            // Ordered, and answered.
+            let third = Container::start();
+            add_pod(&lab, "web-3", &there, &third).await;
+            let _feeding = feed.line(tcpconnect(third.pid, "third", 80));
+            hub.until("PNAME:third").await;
+            for pod in ["web-2", "web-3"] {
+                let at_once = DeleteParams::default().grace_period(0);
+                lab.pods().delete(pod, &at_once).await.unwrap();
+            }
         }
         hub.signal(Signal::SIGHUP);
         let ended = hub.end().await;
         assert_eq!(ended.code, Some(0), "{}", ended.said);
         let complete = ended.said.contains("complete: every record");
         assert!(complete, "{}", ended.said);
+        assert!(!ended.said.contains("is not traced"), "{}", ended.said);
         if nats == "auto" {
             let doubt = "has run for 15 s and was not heard of: it can't reach the NATS server";
             assert!(ended.said.contains(doubt), "{}", ended.said);

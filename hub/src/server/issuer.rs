@@ -108,7 +108,108 @@ fn token(
 
 #[cfg(test)]
 mod tests {
+    use std::process::Stdio;
+
+    use async_nats::{ConnectOptions, Event};
+    use futures_util::StreamExt;
+    use probeparser::wire::agent_inbox;
+    use tempfile::TempDir;
+    use tokio::process::{Child, Command};
+    use tokio::sync::mpsc;
+
+    use super::super::login::hub_inbox;
+    use super::super::{CONFIGURATION, Ports, READY, configuration, ready};
     use super::*;
+    use crate::local::find_server;
+    use crate::receive::{Access, Address, Connection};
+
+    /// A server that trusts an issuer. Killed when dropped.
+    async fn server(issuer: &Issuer) -> (Child, TempDir, Address) {
+        let folder = TempDir::new().unwrap();
+        let ports = folder.path().join("ports");
+        std::fs::create_dir(&ports).unwrap();
+        let mut all = issuer.trust().unwrap();
+        let own = configuration(folder.path(), &ports);
+        all.as_object_mut()
+            .unwrap()
+            .extend(own.as_object().unwrap().clone());
+        all["host"] = "127.0.0.1".into();
+        all["port"] = (-1).into();
+        let file = folder.path().join(CONFIGURATION);
+        std::fs::write(&file, all.to_string()).unwrap();
+        let ready = ready::Watch::new(ports).unwrap();
+        let child = Command::new(find_server().unwrap())
+            .arg("-c")
+            .arg(&file)
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let text = tokio::task::spawn_blocking(move || ready.file(READY)).await;
+        let text = text.unwrap().unwrap().expect("the server's port");
+        let ports: Ports = serde_json::from_str(&text).unwrap();
+        (child, folder, ports.nats[0].parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn who_shows_signed_rights_is_let_in_and_may_do_no_more() {
+        let issuer = Issuer::new("s.1");
+        let (_child, folder, address) = server(&issuer).await;
+        let creds = folder.path().join("hub.creds");
+        std::fs::write(&creds, issuer.hub().unwrap()).unwrap();
+        let access = Access {
+            creds: Some(creds),
+            inbox: Some(hub_inbox("s.1")),
+            ..Access::default()
+        };
+        let mut hub = Connection::open(address.clone(), access.clone())
+            .await
+            .unwrap();
+        let mut records = hub.subscribe(Some("s.1")).await.unwrap();
+        let mut orders = Connection::open(address.clone(), access).await.unwrap();
+
+        let (complain, mut complaints) = mpsc::channel(16);
+        let agent = ConnectOptions::new()
+            .credentials(&issuer.agent("n.2").unwrap())
+            .unwrap()
+            .custom_inbox_prefix(agent_inbox("s.1", "n.2"))
+            .event_callback(move |event| {
+                if let Event::ServerError(error) = event {
+                    complain.try_send(error.to_string()).ok();
+                }
+                std::future::ready(())
+            })
+            .connect(address.to_string())
+            .await
+            .unwrap();
+        let status = "xtracer.v1.s%2E1.n%2E2.status";
+        agent.publish(status, "x".into()).await.unwrap();
+        assert_eq!(records.next().await.unwrap().subject.as_str(), status);
+
+        let place = "xtracer-orders.v1.s%2E1.n%2E2";
+        let mut ordered = agent.subscribe(place).await.unwrap();
+        agent.flush().await.unwrap();
+        let answer = async {
+            let reply = ordered.next().await.unwrap().reply.unwrap();
+            agent.publish(reply, "done".into()).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(orders.ask(place.to_owned(), b"do".to_vec()), answer);
+        assert_eq!(answer.unwrap(), b"done");
+
+        for forbidden in [
+            "xtracer.v1.s%2E1.n1.status",
+            place,
+            "_INBOX.x-tracer.s%2E1.a",
+        ] {
+            agent.publish(forbidden, "x".into()).await.unwrap();
+            let complaint = complaints.recv().await.unwrap().to_lowercase();
+            assert!(complaint.contains("permissions violation"), "{complaint}");
+        }
+        // Another session's hub has signed nothing here.
+        let stranger = Issuer::new("s.1").agent("n.2").unwrap();
+        let stranger = ConnectOptions::new().credentials(&stranger).unwrap();
+        assert!(stranger.connect(address.to_string()).await.is_err());
+    }
 
     /// What a token says, if this key has signed it.
     fn read(token: &str, by: &KeyPair) -> Value {
