@@ -318,7 +318,7 @@ fn environment(spec: &AgentSpec, url: Option<&str>, secrets: &NatsSecrets) -> Ve
     }
     if spec.durable {
         all.push(variable("XTRACER_DURABLE", "true"));
-        // A pod's files go with it, and no other one comes to this session under its name.
+        // A pod's files go with it: who replaces it would not find them.
         all.push(variable("XTRACER_JOURNAL", ""));
     }
     if let Some(key) = &spec.orders_from {
