@@ -29,6 +29,7 @@ fn schedule(seed: u64) -> (Vec<&'static str>, Vec<String>, End) {
     tool.print(1_000);
     shown.wait_for_lines(1);
     let mut faults = Vec::new();
+    let mut dead = None;
     for _ in 0..FAULTS {
         tool.print(chance.below(8_000));
         chance.pause();
@@ -66,11 +67,16 @@ fn schedule(seed: u64) -> (Vec<&'static str>, Vec<String>, End) {
                 // A tool that fails again and again is given up.
                 Some(pid) if !faults.contains(&"the tool is killed") => {
                     signal(pid, Signal::SIGKILL);
+                    dead = Some(pid);
                     "the tool is killed"
                 }
                 _ => "nothing happens",
             },
         });
+    }
+    // A tool that was killed a moment ago must be back to come to its own end.
+    while tool.process().is_none_or(|pid| Some(pid) == dead) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
     }
     // With its tool the agent ends, and then it has nothing left that is not kept.
     drop(tool);
