@@ -212,6 +212,7 @@ fn config(namespace: String, pod: &TargetPod, kind: bool) -> Config {
         hub_address: std::env::var("XTRACER_HUB_ADDRESS").ok(),
         kind,
         durable: None,
+        alone: Duration::ZERO,
         settings: Settings {
             probes: Probe::SEVEN.to_vec(),
             format: Format::Classic,

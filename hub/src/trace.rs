@@ -70,6 +70,8 @@ pub(crate) struct Config {
     pub kind: bool,
     /// Let a stream keep the records.
     pub durable: Option<Durable>,
+    /// How long agents whose records a stream keeps trace on without a hub.
+    pub alone: Duration,
     /// How to show it.
     pub settings: Settings,
 }
@@ -271,6 +273,7 @@ fn agent_spec(
         own_server: route.own_server,
         orders_from: Some(route.orders_from.clone()),
         durable: config.durable.is_some(),
+        alone_seconds: config.alone.as_secs().max(1),
         hub_address: route.hub_address.clone(),
         rights,
         resources: Resources::default(),

@@ -18,7 +18,7 @@ pub use status::{Ledger, Sight, State, Status, Verdict};
 pub use store::{STREAM, Store, size};
 pub use subject::{
     AGENT_INBOXES, PLACE_END, StatusSubject, Subject, SubjectError, agent_inbox, decode_token,
-    encode_token,
+    encode_token, hub_place,
 };
 
 /// The version of the contract. A reader refuses any other; a writer may add members within one.

@@ -193,11 +193,15 @@ impl Books {
 async fn ending(config: &Config, announcer: Announcer, shutdown: impl Future<Output = ()>) -> bool {
     let nothing = || announcer.message(&announcer.status(None, State::Report, ""));
     // A stream hears everything, for whoever comes later: then a server that answers is enough.
-    let question = config.durable.is_none().then_some(nothing);
+    let question = config.durable.is_none().then_some(&nothing);
     let unheard = send::unheard_for(config.end_unheard, second(config), question);
+    let limit = config.end_alone.filter(|_| config.durable.is_some());
+    let place = format!("{}.hub", agent_inbox(&config.session, &config.node));
+    let alone = send::alone_for(limit, second(config), place, nothing);
     tokio::select! {
         () = shutdown => false,
         () = Box::pin(unheard) => true,
+        () = Box::pin(alone) => true,
     }
 }
 

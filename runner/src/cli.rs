@@ -94,6 +94,9 @@ pub struct RunArgs {
     /// End when nobody has listened for so many seconds (default: trace on)
     #[arg(long, env = "XTRACER_END_UNHEARD", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub end_unheard: Option<u64>,
+    /// With --durable: end when no x-tracer has read for so many seconds (default: trace on)
+    #[arg(long, env = "XTRACER_END_ALONE", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub end_alone: Option<u64>,
     /// Bytes on disk (also 64K, 256M, 2G) for records that NATS does not take and memory does not
     /// hold; beyond, the oldest are dropped and counted. 0 for no disk
     #[arg(

@@ -55,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) orders_from: Option<nkeys::KeyPair>,
     /// How long nobody may listen before it ends.
     pub(crate) end_unheard: Option<Duration>,
+    /// How long no hub may read a stream before it ends.
+    pub(crate) end_alone: Option<Duration>,
     /// Where records wait that memory does not hold.
     pub(crate) spool: SpoolConfig,
     /// Where the journal is, if one is kept.
@@ -163,6 +165,7 @@ impl Config {
             queue: args.queue,
             orders_from,
             end_unheard: args.end_unheard.map(Duration::from_secs),
+            end_alone: args.end_alone.map(Duration::from_secs),
             spool: SpoolConfig {
                 folder: args.spool_dir.unwrap_or_else(std::env::temp_dir),
                 limit: args.spool,

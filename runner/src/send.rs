@@ -29,7 +29,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 pub(crate) use durable::{Durable, epoch};
-pub(crate) use heard::unheard_for;
+pub(crate) use heard::{alone_for, unheard_for};
 pub(crate) use journal::{Journal, JournalError};
 pub(crate) use link::Nats;
 pub(crate) use login::{Login, LoginError};

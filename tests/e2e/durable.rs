@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::chaos::number;
 use crate::nats_server::NatsServer;
 use crate::outage::{Ordered, Tool, numbers, numbers_of};
+use crate::plain_nats::PlainNats;
 use crate::process::{End, Hub, run};
 
 /// Records of a test.
@@ -44,6 +45,10 @@ impl KeepingServer {
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.server.as_ref().unwrap().child.id()
+    }
+
+    fn port(&self) -> u16 {
+        self.server.as_ref().unwrap().port
     }
 
     pub(crate) fn url(&self) -> String {
@@ -347,6 +352,33 @@ fn without_a_journal_it_is_told_that_the_next_agent_begins_anew() {
     let end = hub.interrupt();
     end.said("its agent was started again 1 times without having ended");
     end.said("numbered anew 1");
+}
+
+#[test]
+fn an_agent_without_a_hub_ends_after_a_while() {
+    let server = KeepingServer::start();
+    let url = server.url();
+    let mut tool = Tool::new();
+    let mut plain = PlainNats::connect(server.port(), None);
+    plain.subscribe("_INBOX.x-agent.s.n.hub");
+    let shown = Shown::new();
+    let mut hub = shown.listen(&url);
+    hub.wait_for("listening on");
+    let program = Command::new(Agent::program());
+    let limits = ["--durable", "--journal", "", "--end-alone", "4"];
+    let mut agent = Agent::run(program, &tool, &url, &limits);
+    let _done = tool.begun();
+    tool.print(10);
+    shown.wait_for_lines(10);
+    // What it says at its start is answered, and more than that only where it has asked.
+    for _ in 0..8 {
+        assert_eq!(plain.next().payload, b"");
+    }
+    drop(hub);
+    assert_eq!(agent.0.wait().unwrap().code(), Some(1));
+    // Its last account is kept for who comes later.
+    let end = run(&["replay", "--nats", &url, "-o", "json"]);
+    assert_eq!(account(&end), [10, 0, 10]);
 }
 
 #[test]

@@ -176,6 +176,7 @@ impl Lab {
             own_server: false,
             orders_from: None,
             durable: false,
+            alone_seconds: 3600,
             nats_secrets: NatsSecrets {
                 token: Some("t0ken".to_owned()),
                 ..NatsSecrets::default()

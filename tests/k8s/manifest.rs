@@ -53,6 +53,7 @@ fn classic() -> AgentSpec {
         own_server: false,
         orders_from: None,
         durable: false,
+        alone_seconds: 3600,
         nats_secrets: NatsSecrets {
             token: Some("t0ken".to_owned()),
             ..NatsSecrets::default()
@@ -81,6 +82,7 @@ fn unusual() -> AgentSpec {
         own_server: false,
         orders_from: None,
         durable: false,
+        alone_seconds: 3600,
         nats_secrets: NatsSecrets {
             ca: Some(b"-----BEGIN CERTIFICATE-----\n".to_vec()),
             certificate: Some(b"certificate".to_vec()),
@@ -182,7 +184,9 @@ fn an_agent_whose_records_are_kept_waits_for_a_hub_that_comes_back() {
             ..classic()
         });
         let pod = serde_json::to_string(&bundle.unwrap().pod).unwrap();
-        assert_eq!(pod.contains("XTRACER_DURABLE"), durable, "{pod}");
+        for variable in ["XTRACER_DURABLE", "XTRACER_END_ALONE"] {
+            assert_eq!(pod.contains(variable), durable, "{pod}");
+        }
         assert_eq!(pod.contains("XTRACER_END_UNHEARD"), ends, "{pod}");
     }
 }

@@ -51,6 +51,9 @@ pub struct TraceArgs {
     kind: bool,
     #[command(flatten)]
     durable: DurableArgs,
+    /// Time that agents whose records a stream keeps trace on when no x-tracer reads them
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration, help_heading = "Durable")]
+    durable_alone: Duration,
     #[command(flatten)]
     login: LoginArgs,
 }
@@ -262,6 +265,7 @@ impl TraceArgs {
             hub_address: self.hub_address,
             kind: self.kind,
             durable,
+            alone: self.durable_alone,
         };
         Ok(Request {
             config,

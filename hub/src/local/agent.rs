@@ -23,11 +23,13 @@ const MAX_LINE: usize = 16 << 10;
 /// How long the agent's log may stay open after its end: a child of its own may hold it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// What the original agent and ours take from the environment; here everything is said in full.
-const ENVIRONMENT: [&str; 19] = [
+const ENVIRONMENT: [&str; 21] = [
     "containerId",
     "tools",
     "masterIp",
     "XTRACER_DURABLE",
+    "XTRACER_END_ALONE",
+    "XTRACER_END_UNHEARD",
     "XTRACER_JOURNAL",
     "XTRACER_NATS",
     "XTRACER_NATS_CA_FILE",

@@ -11,7 +11,7 @@ use async_nats::{
     Client, ConnectOptions, Event, Message, RequestErrorKind, ServerError, Subscriber,
 };
 use futures_util::StreamExt;
-use probeparser::wire::{AGENT_INBOXES, PLACE_END, Store, encode_token};
+use probeparser::wire::{AGENT_INBOXES, PLACE_END, Store, encode_token, hub_place};
 use tokio::sync::mpsc;
 
 use super::address::Address;
@@ -103,6 +103,15 @@ impl Answerer {
         {
             // Without a connection there is nobody to answer.
             self.client.publish(place.clone(), "".into()).await.ok();
+        }
+    }
+}
+
+impl Answerer {
+    /// Says to the agent of a status, which came out of a stream, that somebody reads.
+    pub(super) async fn greet(&self, status: &str) {
+        if let (Some(place), true) = (hub_place(status), self.may_answer.load(Relaxed)) {
+            self.client.publish(place, "".into()).await.ok();
         }
     }
 }
@@ -355,7 +364,7 @@ impl Connection {
                         continue;
                     }
                     Change::Said(format!(
-                        "{error}: agents can't be told what was read, and may send faster than that: ask for the right to publish to {AGENT_INBOXES}>"
+                        "{error}: agents can't be told what was read: they may send faster than that, and end when a stream keeps their records and they hear of no hub for long: ask for the right to publish to {AGENT_INBOXES}>"
                     ))
                 }
                 Some(Event::ServerError(error)) => Change::Said(error.to_string()),

@@ -193,6 +193,10 @@ async fn receive_kept(mut reader: KeptReader, mut taker: Taker, stop: Cancellati
             Some(Kept::Message(message, mark)) => {
                 // What comes after the last record that was asked for is for who goes on there.
                 let over = taker.left == Some(0);
+                // Who looks at the past is no reason to trace on.
+                if reader.is_endless() {
+                    taker.answerer.greet(&message.subject).await;
+                }
                 taker.pass_on(*message).await;
                 if !over {
                     taker.mark = Some(mark);

@@ -203,6 +203,11 @@ impl KeptReader {
         Ok(reader)
     }
 
+    /// Whether it reads on, whatever comes.
+    pub(super) fn is_endless(&self) -> bool {
+        self.until.is_none()
+    }
+
     /// What comes next; none at the end of what was asked for.
     pub(crate) async fn next(&mut self) -> Option<Kept> {
         loop {

@@ -198,7 +198,8 @@ impl Place {
         let reading = read(base, connection, durable, bookmark).await?;
         if durable.is_some() {
             mention(format!(
-                "if this x-tracer is killed, its agents trace on until `x-tracer cleanup`; go on with: x-tracer listen --durable --nats {address} --session {session}"
+                "if this x-tracer is killed, its agents trace on for {:.0?} or until `x-tracer cleanup`; go on with: x-tracer listen --durable --nats {address} --session {session}",
+                config.alone
             ));
         }
         Ok(Self {

@@ -74,6 +74,8 @@ pub struct AgentSpec {
     /// A stream of the server keeps the records. On a server that is not the session's own, the agent then
     /// traces on without a hub, for one that comes back.
     pub durable: bool,
+    /// For so many seconds.
+    pub alone_seconds: u64,
     /// The hub's address (`masterIp`): where its own NATS server is when no URL is given.
     pub hub_address: Option<String>,
     /// What the container may do.
@@ -318,6 +320,8 @@ fn environment(spec: &AgentSpec, url: Option<&str>, secrets: &NatsSecrets) -> Ve
     }
     if spec.durable {
         all.push(variable("XTRACER_DURABLE", "true"));
+        let alone = spec.alone_seconds.to_string();
+        all.push(variable("XTRACER_END_ALONE", &alone));
         // A pod's files go with it: who replaces it would not find them.
         all.push(variable("XTRACER_JOURNAL", ""));
     }

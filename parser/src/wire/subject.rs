@@ -68,6 +68,15 @@ pub fn agent_inbox(session: &str, node: &str) -> String {
     format!("{AGENT_INBOXES}{session}.{node}")
 }
 
+/// Where in the inbox of an agent a hub says that it reads, from the subject of a status of that agent; none
+/// if it is something else. For a hub that reads a stream, whose messages name no place for answers.
+#[must_use]
+pub fn hub_place(status: &str) -> Option<String> {
+    let agent = status.strip_prefix(PREFIX)?.strip_prefix('.')?;
+    let agent = agent.strip_suffix(".status")?;
+    (agent.split('.').count() == 2).then(|| format!("{AGENT_INBOXES}{agent}.hub"))
+}
+
 /// The subject of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
@@ -183,6 +192,24 @@ impl std::str::FromStr for StatusSubject {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hub_speaks_to_the_agent_of_a_status_alone() {
+        let status = StatusSubject {
+            session: "s.1".into(),
+            node: "n".into(),
+        };
+        let place = format!("{}.hub", agent_inbox("s.1", "n"));
+        assert_eq!(hub_place(&status.to_string()), Some(place));
+        for other in [
+            "xtracer.v1.s.n.a.b.c.tcplife",
+            "xtracer.v1.s.status",
+            "s.n.status",
+            "",
+        ] {
+            assert_eq!(hub_place(other), None);
+        }
+    }
 
     #[test]
     fn a_name_is_one_token() {

@@ -7,12 +7,15 @@
 use std::time::Duration;
 
 use async_nats::{Client, Request, RequestErrorKind};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use futures_util::StreamExt;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::{Message, Second};
 
 /// How often it is asked.
 const ASK_EVERY: Duration = Duration::from_secs(5);
+/// How often it is asked for a hub, each time by a message that the stream keeps.
+const HUB_EVERY: Duration = Duration::from_secs(60);
 /// How long the server may take to say that nobody listens.
 const ANSWER: Duration = Duration::from_secs(3);
 
@@ -47,6 +50,39 @@ pub(crate) async fn unheard_for(
     }
 }
 
+/// Completes when no hub has read the stream for so long; never without a limit. A stream hears everything,
+/// so that it takes a hub's own word: the agent asks by a status, and a hub that reads it answers.
+pub(crate) async fn alone_for(
+    limit: Option<Duration>,
+    second: Second,
+    place: String,
+    question: impl Fn() -> Message,
+) {
+    let Some(limit) = limit else {
+        return std::future::pending().await;
+    };
+    let Some(client) = second.connect("x-agent: is there a hub?").await else {
+        return std::future::pending().await;
+    };
+    let Ok(mut answers) = client.subscribe(place).await else {
+        return std::future::pending().await;
+    };
+    let mut heard = Instant::now();
+    let mut next = interval(HUB_EVERY.min(limit / 4));
+    next.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            Some(_) = answers.next() => heard = Instant::now(),
+            _ = next.tick() => {
+                let Message { subject, payload, .. } = question();
+                // Without a connection there is no answer either.
+                client.publish(subject, payload).await.ok();
+            }
+            () = sleep_until(heard + limit) => return,
+        }
+    }
+}
+
 async fn is_heard(client: &Client, message: Message) -> bool {
     let question = Request::new()
         .payload(message.payload)
@@ -68,7 +104,7 @@ async fn is_there(client: &Client) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::StreamExt;
+    use probeparser::wire::hub_place;
     use tokio::time::timeout;
 
     use super::super::Login;
@@ -121,5 +157,39 @@ mod tests {
         let unheard = unheard(&server);
         drop(server);
         timeout(PATIENCE, unheard).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_agent_is_alone_when_no_hub_answers_any_more() {
+        let server = NatsServer::start();
+        let hub = async_nats::connect(server.url()).await.unwrap();
+        let mut asked = hub.subscribe(SUBJECT).await.unwrap();
+        hub.flush().await.unwrap();
+        let second = Second {
+            url: server.url(),
+            login: Login::new(LoginArgs::default()).unwrap(),
+            inbox: "_INBOX.x-agent.s.n".into(),
+        };
+        let place = hub_place(SUBJECT).unwrap();
+        let question = || Message {
+            subject: SUBJECT.into(),
+            payload: "{}".into(),
+            ledger: None,
+        };
+        let alone = alone_for(
+            Some(Duration::from_secs(2)),
+            second,
+            place.clone(),
+            question,
+        );
+        tokio::pin!(alone);
+        // The last question comes after the limit.
+        for _ in 0..6 {
+            tokio::select! {
+                _ = asked.next() => hub.publish(place.clone(), "".into()).await.unwrap(),
+                () = &mut alone => panic!("there was a hub"),
+            }
+        }
+        timeout(PATIENCE, alone).await.unwrap();
     }
 }
