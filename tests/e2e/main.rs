@@ -6,6 +6,8 @@
 mod replay;
 mod session;
 
+#[path = "../support/listeners.rs"]
+mod listeners;
 #[path = "../support/nats_logins.rs"]
 mod nats_logins;
 #[path = "../support/nats_server.rs"]

@@ -13,6 +13,7 @@ use crate::container::Container;
 use crate::feed::Feed;
 use crate::hub::{Hub, trace};
 use crate::kubelet::{Kubelet, POD_IP};
+use crate::listeners::{family, listeners};
 use crate::port_forward::{self, PORT, Socket, binary};
 use crate::replay::tcpconnect;
 use crate::scene::{add_node, add_pod, leftovers, node, with_web};
@@ -81,6 +82,10 @@ async fn a_server_in_the_cluster_carries_the_session_and_goes_with_it() {
         let feeding = feed.line(tcpconnect(container.pid, "curl", 80));
         hub.until("PNAME:curl").await;
         drop(feeding);
+        // Of this machine only who is on it can come to the server, by the hub's forwarded port.
+        let listening = listeners(family(hub.pid()));
+        let local = |place: &String| place.starts_with("tcp 0100007F:");
+        assert!(listening.iter().all(local), "{listening:?}");
         if nats == "in-cluster" {
             // The server need not be told of one more.
             let second = Container::start();

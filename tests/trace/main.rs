@@ -17,6 +17,8 @@ mod lab;
 #[allow(dead_code, reason = "other tests need the rest")]
 mod replay;
 
+#[path = "../support/listeners.rs"]
+mod listeners;
 #[path = "../support/nats_logins.rs"]
 mod nats_logins;
 #[path = "../support/nats_server.rs"]
@@ -47,6 +49,7 @@ mod nodes;
 mod odd;
 mod original;
 mod pick;
+mod ports;
 mod refuse;
 mod replaced;
 mod shared;
