@@ -224,7 +224,13 @@ fn a_hub_comes_when_all_is_over_and_the_past_can_be_seen_again() {
 fn a_hub_that_comes_too_late_is_told_what_the_stream_has_dropped() {
     let server = KeepingServer::start();
     let mut tool = Tool::new();
-    let limits = ["--durable", "--durable-max-bytes", "100000"];
+    let limits = [
+        "--durable",
+        "--durable-max-bytes",
+        "100000",
+        "--journal",
+        "",
+    ];
     let program = Command::new(Agent::program());
     let mut agent = Agent::run(program, &tool, &server.url(), &limits);
     let _done = tool.begun();
