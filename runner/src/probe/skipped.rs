@@ -147,7 +147,7 @@ mod tests {
     /// Needs root, as the tests of the kernel table do.
     #[test]
     fn the_kernel_counts_what_it_skips() {
-        const FRESH: u64 = 1 << 20;
+        const FRESH: usize = 1 << 20;
         let program = program();
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_raw_fd()));
         let id = value(&info.unwrap(), "prog_id").unwrap();
@@ -160,10 +160,10 @@ mod tests {
         assert!(attached >= 0, "{attached}");
         // SAFETY: it has just been made, and nobody else has it.
         let attached = unsafe { OwnedFd::from_raw_fd(attached) };
-        // Nobody has touched this memory before the kernel writes into it.
-        let mut fresh = Vec::with_capacity(FRESH.try_into().unwrap());
-        let zero = fs::File::open("/dev/zero").unwrap();
-        zero.take(FRESH).read_to_end(&mut fresh).unwrap();
+        // Nobody has touched this memory before the kernel writes into it: an allocator might give old one.
+        let mut fresh = memmap2::MmapMut::map_anon(FRESH).unwrap();
+        let mut zero = fs::File::open("/dev/zero").unwrap();
+        zero.read_exact(&mut fresh).unwrap();
         drop(attached);
         assert!(own() > Some(0), "{:?}", own());
     }
