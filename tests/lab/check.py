@@ -18,7 +18,7 @@ SENTENCES_A_RULE = 5
 def table(evidence: Evidence, found: list) -> str:
     """One line a probe."""
     foreign = rules.foreign(evidence)
-    ledgers = rules.ledgers(evidence)
+    ledgers = evidence.ledgers()
     took = {status["probe"]: status["took_ms"] for status in evidence.statuses if status.get("took_ms") is not None}
     lines = [f"{'probe':<11} {'expected':>9} {'seen':>6} {'foreign':>8} {'lost':>5} {'nobody’s':>9}  attached after"]
     for probe in evidence.run["probes"]:

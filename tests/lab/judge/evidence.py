@@ -32,6 +32,11 @@ class Evidence:
     hub_classic: list
     stderr: dict = field(default_factory=dict)
 
+    def ledgers(self) -> dict:
+        """The last ledger of each probe."""
+        told = (status for status in self.statuses if status.get("probe") and "ledger" in status)
+        return {status["probe"]: status["ledger"] for status in told}
+
     def of(self, probe: str) -> list:
         """The records of one probe."""
         return [record for _, record in self.records if record.get("probe") == probe]
