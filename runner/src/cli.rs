@@ -38,19 +38,9 @@ pub enum Command {
     },
 }
 
-/// Flags of `run`. The environment is the original agent's, so that its pod needs no flag.
+/// Where tools are, and what they get.
 #[derive(Args, Debug, Default)]
-pub struct RunArgs {
-    /// What to trace: pid:N, container:ID, cgroup:ID or pidns:INODE, optionally followed by
-    /// `,namespace=NS,pod=POD,name=CONTAINER`; repeat it for several
-    #[arg(long = "target", value_name = "TARGET")]
-    pub targets: Vec<Target>,
-    /// Container to trace, by ID; the original's way of naming the target
-    #[arg(long, env = "containerId", value_name = "ID", hide_env_values = true)]
-    pub container_id: Option<String>,
-    /// Probes to run, separated by commas: names, `tcp` for the four TCP tools, `all` for seven
-    #[arg(long, env = "tools", value_name = "LIST", default_value = "all")]
-    pub probes: String,
+pub struct ToolArgs {
     /// Folder to look for the tools in, before those of the distribution; repeat it for several
     #[arg(
         long,
@@ -68,6 +58,24 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     pub perf_pages: Vec<PerfPages>,
+}
+
+/// Flags of `run`. The environment is the original agent's, so that its pod needs no flag.
+#[derive(Args, Debug, Default)]
+pub struct RunArgs {
+    /// What to trace: pid:N, container:ID, cgroup:ID or pidns:INODE, optionally followed by
+    /// `,namespace=NS,pod=POD,name=CONTAINER`; repeat it for several
+    #[arg(long = "target", value_name = "TARGET")]
+    pub targets: Vec<Target>,
+    /// Container to trace, by ID; the original's way of naming the target
+    #[arg(long, env = "containerId", value_name = "ID", hide_env_values = true)]
+    pub container_id: Option<String>,
+    /// Probes to run, separated by commas: names, `tcp` for the four TCP tools, `all` for seven
+    #[arg(long, env = "tools", value_name = "LIST", default_value = "all")]
+    pub probes: String,
+    /// Where the tools are, and what they get
+    #[command(flatten)]
+    pub tools: ToolArgs,
     /// NATS server to publish to
     #[arg(long, env = "XTRACER_NATS", value_name = "URL")]
     pub nats: Option<String>,
@@ -189,23 +197,9 @@ pub struct LoginArgs {
 pub struct ProbeArgs {
     /// Tool to run
     pub probe: Probe,
-    /// Folder to look for the tool in, before those of the distribution; repeat it for several
-    #[arg(
-        long,
-        env = "XTRACER_TOOLS_DIR",
-        value_name = "DIR",
-        value_delimiter = ':'
-    )]
-    pub tools_dir: Vec<PathBuf>,
-    /// Pages of the ring that each CPU has for the tool's events, at least: a power of two, as in biosnoop=256
-    /// (default: the tool's own); other tools' are ignored
-    #[arg(
-        long,
-        env = "XTRACER_PERF_PAGES",
-        value_name = "TOOL=PAGES",
-        value_delimiter = ','
-    )]
-    pub perf_pages: Vec<PerfPages>,
+    /// Where the tool is, and what it gets
+    #[command(flatten)]
+    pub tools: ToolArgs,
     /// Pinned BPF hash of PID-namespace inodes to filter by in the kernel
     #[arg(long, value_name = "PATH")]
     pub map: Option<PathBuf>,

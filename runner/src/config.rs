@@ -156,8 +156,8 @@ impl Config {
         Ok(Self {
             targets,
             probes: probes(&args.probes)?,
-            tools_dirs: args.tools_dir,
-            perf_pages: args.perf_pages,
+            tools_dirs: args.tools.tools_dir,
+            perf_pages: args.tools.perf_pages,
             nats_url,
             login,
             session: args.session.unwrap_or_else(random_session),
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn the_last_size_of_a_tools_rings_counts() {
         let mut sized = args();
-        sized.perf_pages = ["tcplife=8", "biosnoop=64", "tcplife=16"]
+        sized.tools.perf_pages = ["tcplife=8", "biosnoop=64", "tcplife=16"]
             .map(|size| size.parse().unwrap())
             .to_vec();
         let config = Config::new(sized).unwrap();

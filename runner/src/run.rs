@@ -131,9 +131,9 @@ fn probe(args: ProbeArgs) -> ExitCode {
         } else {
             args.args
         },
-        tools_dirs: args.tools_dir,
+        tools_dirs: args.tools.tools_dir,
         filter_map: args.map,
-        page_cnt: options::pages(&args.perf_pages, args.probe),
+        page_cnt: options::pages(&args.tools.perf_pages, args.probe),
         heal: Vec::new(),
         restart: false,
     };
