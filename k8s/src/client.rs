@@ -7,6 +7,7 @@ mod config_error;
 mod environment;
 mod kubeconfig;
 pub(crate) mod listing;
+mod namespaced;
 mod proxy;
 mod watching;
 
@@ -18,6 +19,7 @@ use kube::config::AuthInfo;
 pub use config_error::ConfigError;
 pub use environment::Environment;
 pub use kubeconfig::contexts;
+pub(crate) use namespaced::Namespaced;
 pub(crate) use watching::{Seen, Watching};
 
 use crate::Error;

@@ -7,20 +7,18 @@ mod progress;
 
 use std::time::Duration;
 
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, PostParams};
-use kube::{Resource, ResourceExt};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 pub use ended::{Ended, ended};
 pub use explain::RolloutError;
 pub use milestone::{Milestone, Running};
 
-use crate::client::{Seen, Watching};
+use crate::client::{Namespaced, Seen, Watching};
 use crate::error::{ApiError, Cause};
 use crate::manifest::{Bundle, MANAGED_BY, MANAGER, SESSION};
 use crate::{Cluster, Error};
@@ -99,19 +97,12 @@ fn is_same_session(there: &Pod, wanted: &Pod) -> bool {
 
 /// Secrets and Services. What has such a name already can only be an earlier attempt of this session,
 /// and is made anew: reading it to be sure would take the right to read Secrets.
-async fn create_owned<K>(
+async fn create_owned<K: Namespaced + Serialize>(
     cluster: &Cluster,
     namespace: &str,
     object: &K,
     owner: &OwnerReference,
-) -> Result<(), Error>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Serialize
-        + DeserializeOwned
-        + Clone
-        + std::fmt::Debug,
-{
+) -> Result<(), Error> {
     let api: Api<K> = Api::namespaced(cluster.client(), namespace);
     let mut child = object.clone();
     child.meta_mut().owner_references = Some(vec![owner.clone()]);

@@ -5,15 +5,13 @@ mod leftovers;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
+use kube::ResourceExt;
 use kube::api::{Api, DeleteParams};
-use kube::{Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 
 pub use leftovers::{Leftover, LeftoverState, leftovers};
 
-use crate::client::{Seen, Watching};
+use crate::client::{Namespaced, Seen, Watching};
 use crate::error::{ApiError, Cause, Kind};
 use crate::manifest::{AGENT, APP, Session, service_name};
 use crate::text::{list, visible};
@@ -300,13 +298,11 @@ impl Removal<'_> {
 }
 
 /// Deletes one thing.
-async fn ask<K>(cluster: &Cluster, namespace: &str, name: &str) -> Result<(), ApiError>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + DeserializeOwned
-        + Clone
-        + std::fmt::Debug,
-{
+async fn ask<K: Namespaced>(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+) -> Result<(), ApiError> {
     let api: Api<K> = Api::namespaced(cluster.client(), namespace);
     let doing = format!("delete the {} {namespace}/{name}", K::kind(&()));
     cluster

@@ -1,15 +1,14 @@
 //! From a query to lists of pods: owners are asked for their selectors.
 
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::{Api, ListParams};
 use kube::core::Selector;
-use serde::de::DeserializeOwned;
 
 use super::{OwnerKind, Query, Reference, TargetError, reference};
+use crate::client::Namespaced;
 use crate::text::visible;
 use crate::{Cluster, Error};
 
@@ -159,18 +158,12 @@ fn selector_text(selector: LabelSelector) -> Result<String, String> {
     Ok(selector.to_string())
 }
 
-async fn get_owner<K>(
+async fn get_owner<K: Namespaced>(
     cluster: &Cluster,
     kind: OwnerKind,
     namespace: &str,
     name: &str,
-) -> Result<K, Error>
-where
-    K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
+) -> Result<K, Error> {
     let api: Api<K> = Api::namespaced(cluster.client(), namespace);
     let found = cluster
         .call(
@@ -205,13 +198,11 @@ pub(super) async fn owner_names(
     }
 }
 
-async fn names<K>(cluster: &Cluster, kind: OwnerKind, namespace: &str) -> Result<Vec<String>, Error>
-where
-    K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
+async fn names<K: Namespaced>(
+    cluster: &Cluster,
+    kind: OwnerKind,
+    namespace: &str,
+) -> Result<Vec<String>, Error> {
     let api: Api<K> = Api::namespaced(cluster.client(), namespace);
     let found = cluster
         .call(
