@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use probeparser::Probe;
-use probeparser::wire::{Ledger, State, Status, StatusSubject, VERSION};
+use probeparser::wire::{Ledger, State, Status, StatusSubject};
 
 use crate::pipeline::Identity;
 use crate::send::{Message, Outbox};
@@ -44,19 +44,9 @@ impl Announcer {
         message: impl Into<String>,
     ) -> Status {
         Status {
-            v: VERSION,
-            session: self.identity.session.clone(),
-            node: self.identity.node.clone(),
             time: format!("{:.9}", Timestamp::now()),
-            probe,
-            state,
             message: message.into(),
-            remedy: None,
-            said: Vec::new(),
-            probes: Vec::new(),
-            took_ms: None,
-            ledger: None,
-            sight: None,
+            ..Status::new(&self.identity.session, &self.identity.node, probe, state)
         }
     }
 

@@ -116,19 +116,8 @@ mod tests {
     fn board(state: State, ledger: Ledger) -> Board {
         let mut board = own();
         let mut status = Status {
-            v: 1,
-            session: "s".into(),
-            node: "n".into(),
-            time: String::new(),
-            probe: Some(Probe::Execsnoop),
-            state,
-            message: String::new(),
-            remedy: None,
-            said: vec![],
-            probes: vec![],
-            took_ms: None,
             ledger: Some(ledger),
-            sight: None,
+            ..Status::new("s", "n", Some(Probe::Execsnoop), state)
         };
         board.enter(&status);
         if state == State::Stopped {
@@ -273,21 +262,7 @@ mod tests {
     #[test]
     fn a_probe_that_saw_nothing_for_a_while_is_a_loss() {
         let mut board = own();
-        let mut status = Status {
-            v: 1,
-            session: "s".into(),
-            node: "n".into(),
-            time: String::new(),
-            probe: Some(Probe::Execsnoop),
-            state: State::Failed,
-            message: String::new(),
-            remedy: None,
-            said: vec![],
-            probes: vec![],
-            took_ms: None,
-            ledger: None,
-            sight: None,
-        };
+        let mut status = Status::new("s", "n", Some(Probe::Execsnoop), State::Failed);
         // A failure before the first attachment hides nothing that was promised.
         for state in [
             State::Failed,

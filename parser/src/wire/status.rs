@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::VERSION;
 use super::decode::{self, DecodeError};
 use crate::Probe;
 
@@ -156,6 +157,31 @@ pub struct Status {
 }
 
 impl Status {
+    /// One that says nothing yet, and has no time.
+    #[must_use]
+    pub fn new(
+        session: impl Into<String>,
+        node: impl Into<String>,
+        probe: Option<Probe>,
+        state: State,
+    ) -> Self {
+        Self {
+            v: VERSION,
+            session: session.into(),
+            node: node.into(),
+            time: String::new(),
+            probe,
+            state,
+            message: String::new(),
+            remedy: None,
+            said: Vec::new(),
+            probes: Vec::new(),
+            took_ms: None,
+            ledger: None,
+            sight: None,
+        }
+    }
+
     /// The message's payload.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -173,8 +199,8 @@ impl Status {
 
 #[cfg(test)]
 mod tests {
+    use super::VERSION;
     use super::*;
-    use crate::wire::VERSION;
 
     #[test]
     fn decodes_to_what_was_encoded() {

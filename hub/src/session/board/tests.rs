@@ -15,21 +15,7 @@ fn own(probes: &[Probe]) -> Board {
 }
 
 fn status(probe: Option<Probe>, state: State) -> Status {
-    Status {
-        v: 1,
-        session: "s".into(),
-        node: "n".into(),
-        time: String::new(),
-        probe,
-        state,
-        message: String::new(),
-        remedy: None,
-        said: vec![],
-        probes: vec![],
-        took_ms: None,
-        ledger: None,
-        sight: None,
-    }
+    Status::new("s", "n", probe, state)
 }
 
 fn sight(probe: Probe, verdict: Verdict) -> Status {
@@ -189,8 +175,7 @@ fn one_that_joins_is_expected_and_told_with_the_others() {
     );
     board.join("other");
     assert!(!board.is_last("n") && board.is_late("other") && !board.is_late("n"));
-    let mut other = status(Some(Probe::Tcplife), State::Attached);
-    other.node = "other".into();
+    let other = Status::new("s", "other", Some(Probe::Tcplife), State::Attached);
     assert_eq!(
         board.enter(&other),
         ["other: tcplife: attached", "probes attached 2/2"]
@@ -211,8 +196,7 @@ fn of_several_agents_each_must_come_to_its_end() {
         board.enter(&status(Some(Probe::Tcplife), State::Attached)),
         ["n: tcplife: attached"]
     );
-    let mut other = status(Some(Probe::Tcplife), State::Attached);
-    other.node = "other".into();
+    let other = Status::new("s", "other", Some(Probe::Tcplife), State::Attached);
     assert_eq!(
         board.enter(&other),
         ["other: tcplife: attached", "probes attached 2/2"]
