@@ -255,10 +255,7 @@ impl Session {
                 self.board.lose(&node);
                 None
             }
-            Turn::Down { node, failure } => {
-                self.reach.as_mut()?.gone(&node);
-                self.lose(&node, failure)
-            }
+            Turn::Down { node, failure } => self.lose(&node, failure),
             Turn::TargetsOver => Some(Ending::TargetsOver),
             Turn::ServerGone(words) => Some(Ending::ServerGone(words)),
         }
@@ -266,6 +263,7 @@ impl Session {
 
     /// Nothing more will come from an agent; the others go on.
     fn lose(&mut self, node: &str, failure: Failure) -> Option<Ending> {
+        self.reach.as_mut()?.gone(node);
         if self.board.is_last(node) {
             return Some(Ending::AgentGone(failure));
         }
@@ -288,7 +286,6 @@ impl Session {
                 }
                 Step::Lose(unreachable) => {
                     let node = unreachable.node.clone();
-                    self.reach.as_mut()?.gone(&node);
                     let ending = self.lose(&node, Failure::new(Exit::Failed, unreachable));
                     if ending.is_some() {
                         return ending;

@@ -92,7 +92,8 @@ impl Post {
             ));
             let next = async {
                 sleep(pause).await;
-                self.make_way(&bundle).await?;
+                // The next one has its name.
+                self.base.end_one(bundle.name()).await?;
                 // The one before says nothing more from now on.
                 self.tell(Turn::Replaced(self.node.clone())).await;
                 let mut recruiter = self.recruiter.lock().await;
@@ -140,11 +141,6 @@ impl Post {
             Exit::of_agent(ended.exit_code),
             anyhow!(words),
         ))
-    }
-
-    /// Removes what is left of the agent before: the next one has its name.
-    async fn make_way(&self, before: &Bundle) -> Result<(), Failure> {
-        self.base.end_one(before.name()).await
     }
 
     async fn give_up(self, failure: Failure) -> Left {
